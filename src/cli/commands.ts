@@ -1,0 +1,112 @@
+import type { Command, Flag } from './command.ts';
+
+/**
+ * The commands of `zot`. Each loads its module only when it is called, so that `--version` and `verify` do not pay for
+ * the server.
+ */
+
+const strict: Flag = { name: 'strict', help: 'Refuse a configuration that names features this build lacks.' };
+const json: Flag = { name: 'json', help: 'Print the result as JSON, for programs.' };
+
+const serve: Command = {
+  name: 'serve',
+  summary: 'Start the registry.',
+  description: [
+    'Starts the registry and serves until it is told to stop (SIGTERM, SIGINT or SIGHUP).',
+    'Without a configuration it listens on http://127.0.0.1:5000 and stores in ./zot-data.',
+    'The configuration is the one of zot: JSON, YAML or TOML, told apart by the ending of the name.',
+  ].join('\n'),
+  args: [{ name: 'config', required: false, help: 'The configuration file.' }],
+  flags: [
+    { name: 'force-reparse', help: 'Rebuild the metadata from the storage folder before serving.' },
+    strict,
+  ],
+  examples: ['zot serve', 'zot serve /etc/zot/config.json', 'zot serve config.yaml --strict'],
+  async run(call) {
+    const { serveCommand } = await import('./serve.ts');
+    const [path] = call.positionals;
+    return serveCommand({
+      ...(path === undefined ? {} : { path }),
+      strict: call.isSet('strict'),
+      forceReparse: call.isSet('force-reparse'),
+    });
+  },
+};
+
+const verify: Command = {
+  name: 'verify',
+  summary: 'Check a configuration file and list everything that is wrong with it.',
+  description: [
+    'Reads a configuration as `serve` would, without starting anything.',
+    'All errors are listed at once, each with the path of its key. Exit code 0 when it is valid, 1 when it is not.',
+  ].join('\n'),
+  args: [{ name: 'config', required: true, help: 'The configuration file.' }],
+  flags: [strict, json],
+  examples: ['zot verify config.json', 'zot verify config.json --strict --json'],
+  async run(call, io) {
+    const { verifyCommand } = await import('./verify.ts');
+    const [path = ''] = call.positionals;
+    return verifyCommand({ path, strict: call.isSet('strict'), json: call.isSet('json') }, io);
+  },
+};
+
+const schema: Command = {
+  name: 'schema',
+  summary: 'Print the JSON Schema of the configuration.',
+  description: 'Prints the JSON Schema of the configuration file on stdout, for editors and for checks in pipelines.',
+  args: [],
+  flags: [],
+  examples: ['zot schema > zot.schema.json'],
+  async run(_call, io) {
+    const { schemaCommand } = await import('./schema.ts');
+    return schemaCommand(io);
+  },
+};
+
+const check: Command = {
+  name: 'check',
+  summary: 'Look for damage in a storage folder.',
+  description: [
+    'Reads a storage folder and reports every damage it finds; it changes nothing.',
+    'Exit code 0 when the folder is sound, 1 when something is wrong.',
+  ].join('\n'),
+  args: [{ name: 'folder', required: true, help: 'The folder that holds the repositories (storage.rootDirectory).' }],
+  flags: [{ name: 'deep', help: 'Also read every blob and compare its digest. Takes as long as reading all bytes.' }, json],
+  examples: ['zot check ./zot-data', 'zot check /var/lib/registry --deep --json'],
+  async run(call, io) {
+    const { checkCommand } = await import('./check.ts');
+    const [folder = ''] = call.positionals;
+    return checkCommand({ folder, json: call.isSet('json'), deep: call.isSet('deep') }, io);
+  },
+};
+
+/** The processes that `serve` starts by itself. They get their orders over the channel of their parent, not by flags. */
+const keeper: Command = {
+  name: 'internal-keeper',
+  summary: 'The keeper process of a server.',
+  description: 'Started by `serve`; not for use by hand.',
+  args: [],
+  flags: [],
+  examples: [],
+  hidden: true,
+  async run() {
+    const { main } = await import('../processes/keeper-main.ts');
+    return main();
+  },
+};
+
+const worker: Command = {
+  name: 'internal-worker',
+  summary: 'A serving process of a server.',
+  description: 'Started by `serve`; not for use by hand.',
+  args: [],
+  flags: [],
+  examples: [],
+  hidden: true,
+  async run() {
+    const { main } = await import('../processes/worker-main.ts');
+    return main();
+  },
+};
+
+export const zotCommands: readonly Command[] = [serve, verify, schema, check, keeper, worker];
