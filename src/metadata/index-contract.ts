@@ -1,0 +1,131 @@
+/**
+ * The index: a disposable mirror of the OCI layouts, from which every request is answered.
+ * `index-contract.suite.ts` is the suite that every implementation must pass.
+ *
+ * Invariants: (1) it never holds what the layout does not; losing it loses nothing. (2) One writer, the keeper;
+ * any number of readers, which see a change as a whole or not at all. (3) Every look-up costs the same whatever
+ * the size of what it does not ask for.
+ */
+import type { Digest } from '#oci/digest';
+import type { ManifestProjection, ReferenceRole } from '#oci/manifest';
+import type { Reference, Tag } from '#oci/reference';
+import type { RepoName } from '#oci/repo-name';
+
+export interface RepositoryState {
+  /** The version of index.json that the rows were read from or written as. */
+  readonly fingerprint: string;
+  /** Until this time (milliseconds since the epoch) the fingerprint proves nothing: it was too young when read. */
+  readonly doubtfulUntilMs: number;
+  /** Members of index.json besides `manifests`, as JSON text without the closing brace. */
+  readonly head: string;
+  /** Descriptors of index.json that cannot be read, kept as text. */
+  readonly unreadable: readonly string[];
+  /** Why the file that is there now cannot be used; the rows are those of the last good one. */
+  readonly problem: string | null;
+}
+
+export interface ManifestRow {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly sizeBytes: number;
+}
+
+/** A descriptor of index.json in its order. */
+export interface EntryRow {
+  readonly position: number;
+  readonly digest: Digest;
+  readonly tag: Tag | null;
+  readonly json: string;
+}
+
+export interface ReferrerRow extends ManifestRow {
+  readonly artifactType: string | null;
+  readonly annotations: Readonly<Record<string, string>> | null;
+}
+
+export interface BlobRow {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+}
+
+export interface NewManifest {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly sizeBytes: number;
+  /** `null` for content of a type we cannot read, or that is damaged: served, but nothing follows from it. */
+  readonly projection: ManifestProjection | null;
+}
+
+export interface PageOptions {
+  /** Only what sorts after this (bytewise); '' for the beginning. */
+  readonly after: string;
+  readonly limit: number;
+}
+
+export interface IndexReader {
+  findRepository(repo: RepoName): Promise<RepositoryState | null>;
+  findManifest(repo: RepoName, reference: Reference): Promise<ManifestRow | null>;
+  findBlob(repo: RepoName, digest: Digest): Promise<BlobRow | null>;
+  /** The media type that some manifest of the repository gives a blob. */
+  findBlobMediaType(repo: RepoName, digest: Digest): Promise<string | null>;
+  /** Repositories that hold a blob, at most `limit`. */
+  listBlobHolders(digest: Digest, limit: number): Promise<RepoName[]>;
+  /** Tags in byte order; a tag that two descriptors claim is listed once. */
+  listTags(repo: RepoName, page: PageOptions): Promise<Tag[]>;
+  /** Repositories with at least one descriptor, in byte order. */
+  listRepositories(page: PageOptions): Promise<RepoName[]>;
+  /** Manifests whose subject is `subject`, in digest order; `artifactTypes` empty: all. */
+  listReferrers(
+    repo: RepoName,
+    subject: Digest,
+    page: PageOptions & { readonly artifactTypes: readonly string[] },
+  ): Promise<ReferrerRow[]>;
+  /** Proves that the index answers. */
+  probe(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What the keeper changes in one repository at once. */
+export interface RepositoryChange {
+  readonly repo: RepoName;
+  readonly state: RepositoryState;
+  readonly removedPositions: readonly number[];
+  readonly addedEntries: readonly EntryRow[];
+  readonly removedManifests: readonly Digest[];
+  readonly addedManifests: readonly NewManifest[];
+}
+
+/** Everything of one repository, as read from its layout. */
+export interface RepositorySnapshot {
+  readonly repo: RepoName;
+  readonly state: RepositoryState;
+  readonly entries: readonly EntryRow[];
+  readonly manifests: readonly NewManifest[];
+  readonly blobs: readonly BlobRow[];
+}
+
+export interface IndexWriter extends IndexReader {
+  /** Commits changes of any number of repositories together. */
+  applyChanges(changes: readonly RepositoryChange[]): Promise<void>;
+  /** Replaces all rows of a repository; readers see the old rows until the new ones are complete. */
+  replaceRepository(snapshot: RepositorySnapshot): Promise<void>;
+  /** Changes a repository's state alone. */
+  setState(repo: RepoName, state: RepositoryState): Promise<void>;
+  removeRepository(repo: RepoName): Promise<void>;
+  addBlobs(repo: RepoName, blobs: readonly BlobRow[]): Promise<void>;
+  removeBlobs(repo: RepoName, digests: readonly Digest[]): Promise<void>;
+
+  /** Descriptors of a tag or digest, in the order of index.json. */
+  findEntries(repo: RepoName, reference: Reference): Promise<EntryRow[]>;
+  listEntries(repo: RepoName, page: { readonly afterPosition: number; readonly limit: number }): Promise<EntryRow[]>;
+  /** What a manifest refers to. */
+  listReferences(repo: RepoName, digest: Digest): Promise<{ digest: Digest; role: ReferenceRole }[]>;
+  /** Manifests that refer to a digest in one of the roles, at most `limit`. */
+  listReferencing(
+    repo: RepoName,
+    digest: Digest,
+    options: { readonly roles: readonly ReferenceRole[]; readonly limit: number },
+  ): Promise<Digest[]>;
+  /** Every known repository, those without descriptors included. */
+  listKnownRepositories(page: PageOptions): Promise<RepoName[]>;
+}

@@ -1,0 +1,55 @@
+import { join } from 'node:path';
+import { INDEX_MIGRATIONS } from './sqlite/index-schema.ts';
+import { SqliteIndexReader } from './sqlite/index-reader.ts';
+import { SqliteIndexWriter } from './sqlite/index-writer.ts';
+import { openForReading, openForWriting, removeDatabase } from './sqlite/open.ts';
+import { RECORDS_MIGRATIONS, SqliteRecords } from './sqlite/sqlite-records.ts';
+import type { IndexReader, IndexWriter } from './index-contract.ts';
+import type { Records } from './records-contract.ts';
+
+export type {
+  BlobRow,
+  EntryRow,
+  IndexReader,
+  IndexWriter,
+  ManifestRow,
+  NewManifest,
+  PageOptions,
+  ReferrerRow,
+  RepositoryChange,
+  RepositorySnapshot,
+  RepositoryState,
+} from './index-contract.ts';
+export type { ManifestStatistics, PullCount, PushRecord, Records } from './records-contract.ts';
+export { heldByZot, lockFolder } from './sqlite/folder-lock.ts';
+export type { FolderLock } from './sqlite/folder-lock.ts';
+
+const INDEX_FILE = 'index.db';
+const RECORDS_FILE = 'records.db';
+
+/**
+ * Opens the index for its one writer. A file that is damaged, foreign or of a newer version is removed and begun
+ * anew, since the index is disposable; `onRebuild` hears why.
+ */
+export function openIndexForWriting(folder: string, onRebuild: (reason: string) => void): IndexWriter {
+  const path = join(folder, INDEX_FILE);
+  const options = { path, migrations: INDEX_MIGRATIONS, synchronous: 'NORMAL' } as const;
+  try {
+    return new SqliteIndexWriter(openForWriting(options));
+  } catch (error) {
+    onRebuild(error instanceof Error ? error.message : String(error));
+    removeDatabase(path);
+    return new SqliteIndexWriter(openForWriting(options));
+  }
+}
+
+/** Opens the index in a serving process; the keeper has made it before. */
+export function openIndexForReading(folder: string): IndexReader {
+  return new SqliteIndexReader(openForReading(join(folder, INDEX_FILE)));
+}
+
+/** Opens the records for their one writer. Throws when they are damaged or newer: nothing may be lost in silence. */
+export function openRecords(folder: string): Records {
+  const path = join(folder, RECORDS_FILE);
+  return new SqliteRecords(openForWriting({ path, migrations: RECORDS_MIGRATIONS, synchronous: 'FULL' }));
+}

@@ -1,0 +1,40 @@
+/**
+ * The records: what exists nowhere else. Losing them loses pull counts and times and nothing else.
+ * `records-contract.suite.ts` is the suite that every implementation must pass.
+ */
+import type { Digest } from '#oci/digest';
+import type { RepoName } from '#oci/repo-name';
+import type { Tag } from '#oci/reference';
+
+export interface PullCount {
+  readonly repo: RepoName;
+  readonly digest: Digest;
+  readonly pulls: number;
+  readonly lastPullMs: number;
+}
+
+export interface PushRecord {
+  readonly repo: RepoName;
+  readonly digest: Digest;
+  /** Tags that this push created or moved. */
+  readonly tags: readonly Tag[];
+  readonly pushedMs: number;
+}
+
+export interface ManifestStatistics {
+  readonly pulls: number;
+  readonly lastPullMs: number | null;
+  /** The first push of this digest, as zot counts. */
+  readonly firstPushMs: number | null;
+}
+
+export interface Records {
+  /** Adds counts gathered since the last call. */
+  addPulls(counts: readonly PullCount[]): Promise<void>;
+  addPushes(pushes: readonly PushRecord[]): Promise<void>;
+  statistics(repo: RepoName, digest: Digest): Promise<ManifestStatistics>;
+  /** When a tag name first appeared, milliseconds since the epoch; it stays when the tag moves (zot). */
+  tagSinceMs(repo: RepoName, tag: Tag): Promise<number | null>;
+  probe(): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,41 @@
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+
+export interface FolderLock {
+  release(): void;
+}
+
+/**
+ * Takes the folder for this process, for as long as it lives. The lock is the kernel's (SQLite holds it on a file
+ * of its own), so that nothing stays locked after kill -9. Gives a text that says who is in the way.
+ */
+export function lockFolder(folder: string): FolderLock | string {
+  const db = new DatabaseSync(join(folder, 'lock.db'), { timeout: 0 });
+  try {
+    db.exec('PRAGMA journal_mode = DELETE; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;');
+    db.exec('CREATE TABLE IF NOT EXISTS holder (pid INTEGER); DELETE FROM holder;');
+    db.prepare('INSERT INTO holder VALUES (?)').run(process.pid);
+    // The exclusive lock stays after the commit, by the locking mode.
+    db.exec('COMMIT');
+    return { release: () => db.close() };
+  } catch (error) {
+    db.close();
+    const reason = error instanceof Error ? error.message : String(error);
+    return /locked|busy/i.test(reason) ? 'another process of this registry serves it' : reason;
+  }
+}
+
+/** Whether zot itself has its databases in this folder open (it holds a lock on them for its life; Linux only). */
+export function heldByZot(root: string): boolean {
+  const inodes = ['meta.db', 'cache.db'].flatMap((name) => {
+    const found = statSync(join(root, name), { throwIfNoEntry: false, bigint: true });
+    return found === undefined ? [] : [found.ino.toString()];
+  });
+  if (inodes.length === 0 || process.platform !== 'linux') return false;
+  const locks = readFileSync('/proc/locks', 'utf8');
+  return locks.split('\n').some((line) => {
+    const inode = /:(\d+) \d+ \S+$/.exec(line)?.[1];
+    return line.includes('FLOCK') && inode !== undefined && inodes.includes(inode);
+  });
+}

@@ -1,0 +1,139 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { Digest } from '#oci/digest';
+import type { Reference, Tag } from '#oci/reference';
+import type { RepoName } from '#oci/repo-name';
+import type {
+  BlobRow,
+  IndexReader,
+  ManifestRow,
+  PageOptions,
+  ReferrerRow,
+  RepositoryState,
+} from '../index-contract.ts';
+
+type Row = Record<string, unknown>;
+
+/** Look-ups in the index; each statement is prepared once. Times are in `docs/performance.md`. */
+export class SqliteIndexReader implements IndexReader {
+  protected readonly db: DatabaseSync;
+  #findRepository: StatementSync;
+  #manifestByTag: StatementSync;
+  #manifestByDigest: StatementSync;
+  #blob: StatementSync;
+  #blobMediaType: StatementSync;
+  #blobHolders: StatementSync;
+  #tags: StatementSync;
+  #repositories: StatementSync;
+  #referrers: StatementSync;
+  #referrersOfTypes: StatementSync;
+
+  constructor(db: DatabaseSync) {
+    this.db = db;
+    this.#findRepository = db.prepare(
+      'SELECT fingerprint, doubtful_until_ms, head, unreadable, problem FROM repositories WHERE name = ?',
+    );
+    this.#manifestByTag = db.prepare(`
+      SELECT m.digest, m.media_type, m.size_bytes FROM repositories r
+      JOIN entries e ON e.repo = r.id AND e.tag = ?2
+      JOIN manifests m ON m.repo = r.id AND m.digest = e.digest
+      WHERE r.name = ?1 ORDER BY e.position LIMIT 1`);
+    this.#manifestByDigest = db.prepare(`
+      SELECT m.digest, m.media_type, m.size_bytes FROM repositories r
+      JOIN manifests m ON m.repo = r.id AND m.digest = ?2 WHERE r.name = ?1`);
+    this.#blob = db.prepare('SELECT digest, size_bytes FROM blobs WHERE repo = ? AND digest = ?');
+    this.#blobMediaType = db.prepare(`
+      SELECT f.media_type FROM repositories r JOIN refs f ON f.repo = r.id AND f.digest = ?2
+      WHERE r.name = ?1 LIMIT 1`);
+    this.#blobHolders = db.prepare('SELECT repo FROM blobs WHERE digest = ? ORDER BY repo LIMIT ?');
+    this.#tags = db.prepare(`
+      SELECT DISTINCT e.tag FROM repositories r JOIN entries e ON e.repo = r.id AND e.tag > ?2
+      WHERE r.name = ?1 ORDER BY e.tag LIMIT ?3`);
+    this.#repositories = db.prepare(
+      'SELECT name FROM repositories WHERE name > ? AND entry_count > 0 ORDER BY name LIMIT ?',
+    );
+    const referrers = `
+      SELECT m.digest, m.media_type, m.size_bytes, m.artifact_type, m.annotations FROM repositories r
+      JOIN manifests m ON m.repo = r.id AND m.subject = ?2 AND m.digest > ?3 AND m.digest <> ?2`;
+    this.#referrers = db.prepare(`${referrers} WHERE r.name = ?1 ORDER BY m.digest LIMIT ?4`);
+    this.#referrersOfTypes = db.prepare(`${referrers}
+      WHERE r.name = ?1 AND m.artifact_type IN (SELECT value FROM json_each(?5)) ORDER BY m.digest LIMIT ?4`);
+  }
+
+  async findRepository(repo: RepoName): Promise<RepositoryState | null> {
+    const row = this.#findRepository.get(repo);
+    if (row === undefined) return null;
+    return {
+      fingerprint: row.fingerprint as string,
+      doubtfulUntilMs: row.doubtful_until_ms as number,
+      head: row.head as string,
+      unreadable: JSON.parse(row.unreadable as string) as string[],
+      problem: row.problem as string | null,
+    };
+  }
+
+  async findManifest(repo: RepoName, reference: Reference): Promise<ManifestRow | null> {
+    const row =
+      reference.kind === 'tag'
+        ? this.#manifestByTag.get(repo, reference.tag)
+        : this.#manifestByDigest.get(repo, reference.digest);
+    return row === undefined ? null : manifestRow(row);
+  }
+
+  async findBlob(repo: RepoName, digest: Digest): Promise<BlobRow | null> {
+    const row = this.#blob.get(repo, digest);
+    return row === undefined ? null : { digest: row.digest as Digest, sizeBytes: row.size_bytes as number };
+  }
+
+  async findBlobMediaType(repo: RepoName, digest: Digest): Promise<string | null> {
+    return (this.#blobMediaType.get(repo, digest)?.media_type as string | undefined) ?? null;
+  }
+
+  async listBlobHolders(digest: Digest, limit: number): Promise<RepoName[]> {
+    return this.#blobHolders.all(digest, limit).map((row) => row.repo as RepoName);
+  }
+
+  async listTags(repo: RepoName, page: PageOptions): Promise<Tag[]> {
+    return this.#tags.all(repo, page.after, page.limit).map((row) => row.tag as Tag);
+  }
+
+  async listRepositories(page: PageOptions): Promise<RepoName[]> {
+    return this.#repositories.all(page.after, page.limit).map((row) => row.name as RepoName);
+  }
+
+  async listReferrers(
+    repo: RepoName,
+    subject: Digest,
+    page: PageOptions & { readonly artifactTypes: readonly string[] },
+  ): Promise<ReferrerRow[]> {
+    const rows =
+      page.artifactTypes.length === 0
+        ? this.#referrers.all(repo, subject, page.after, page.limit)
+        : this.#referrersOfTypes.all(repo, subject, page.after, page.limit, JSON.stringify(page.artifactTypes));
+    return rows.map(referrerRow);
+  }
+
+  async probe(): Promise<void> {
+    this.#repositories.all('', 1);
+  }
+
+  async close(): Promise<void> {
+    this.db.close();
+  }
+}
+
+function manifestRow(row: Row): ManifestRow {
+  return {
+    digest: row.digest as Digest,
+    mediaType: row.media_type as string,
+    sizeBytes: row.size_bytes as number,
+  };
+}
+
+function referrerRow(row: Row): ReferrerRow {
+  const annotations = row.annotations as string | null;
+  return {
+    ...manifestRow(row),
+    artifactType: row.artifact_type as string | null,
+    annotations: annotations === null ? null : (JSON.parse(annotations) as Record<string, string>),
+  };
+}

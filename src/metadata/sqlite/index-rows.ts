@@ -1,0 +1,141 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { Digest } from '#oci/digest';
+import type { RepoName } from '#oci/repo-name';
+import type { BlobRow, EntryRow, NewManifest, RepositoryState } from '../index-contract.ts';
+
+type StatementName = keyof typeof STATEMENTS;
+
+const STATEMENTS = {
+  idOf: 'SELECT id FROM repositories WHERE name = ?',
+  insertRepository: `INSERT INTO repositories
+    (name, fingerprint, doubtful_until_ms, head, unreadable, problem, entry_count) VALUES (?, ?, ?, ?, ?, ?, 0)`,
+  updateState: `UPDATE repositories
+    SET fingerprint = ?, doubtful_until_ms = ?, head = ?, unreadable = ?, problem = ? WHERE id = ?`,
+  addToCount: 'UPDATE repositories SET entry_count = entry_count + ? WHERE id = ?',
+  dropName: 'UPDATE repositories SET name = NULL, entry_count = 0 WHERE id = ?',
+  setName: 'UPDATE repositories SET name = ? WHERE id = ?',
+  unnamed: 'SELECT id FROM repositories WHERE name IS NULL',
+  removeRepository: 'DELETE FROM repositories WHERE id = ?',
+  addEntry: 'INSERT INTO entries (repo, position, digest, tag, json) VALUES (?, ?, ?, ?, ?)',
+  removeEntry: 'DELETE FROM entries WHERE repo = ? AND position = ?',
+  addManifest: `INSERT OR REPLACE INTO manifests
+    (repo, digest, media_type, size_bytes, subject, artifact_type, annotations) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+  removeManifest: 'DELETE FROM manifests WHERE repo = ? AND digest = ?',
+  addReference: 'INSERT OR IGNORE INTO refs (repo, parent, digest, role, media_type) VALUES (?, ?, ?, ?, ?)',
+  removeReferences: 'DELETE FROM refs WHERE repo = ? AND parent = ?',
+  addBlob: 'INSERT OR REPLACE INTO blobs (repo, digest, size_bytes) VALUES (?, ?, ?)',
+  removeBlob: 'DELETE FROM blobs WHERE repo = ? AND digest = ?',
+  removeBlobsOf: 'DELETE FROM blobs WHERE repo = ?',
+  sliceEntries: `DELETE FROM entries WHERE repo = ?1
+    AND position IN (SELECT position FROM entries WHERE repo = ?1 LIMIT ?2)`,
+  sliceManifests: `DELETE FROM manifests WHERE repo = ?1
+    AND digest IN (SELECT digest FROM manifests WHERE repo = ?1 LIMIT ?2)`,
+  sliceReferences: `DELETE FROM refs WHERE repo = ?1
+    AND parent IN (SELECT DISTINCT parent FROM refs WHERE repo = ?1 LIMIT ?2)`,
+} as const;
+
+/** The writing statements of the index, prepared once and named. Ids are those of `repositories`. */
+export class IndexRows {
+  #db: DatabaseSync;
+  #statements: Record<StatementName, StatementSync>;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    const prepared = Object.entries(STATEMENTS).map(([name, sql]) => [name, db.prepare(sql)]);
+    this.#statements = Object.fromEntries(prepared) as Record<StatementName, StatementSync>;
+  }
+
+  /** Runs `work`, which must not wait for anything, in one transaction. */
+  transaction<Result>(work: () => Result): Result {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      this.#db.exec('COMMIT');
+      return result;
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  idOf(repo: RepoName): number | null {
+    return (this.#statements.idOf.get(repo)?.id as number | undefined) ?? null;
+  }
+
+  insertRepository(name: RepoName | null, state: RepositoryState): number {
+    return Number(this.#statements.insertRepository.run(name, ...stateValues(state)).lastInsertRowid);
+  }
+
+  updateState(id: number, state: RepositoryState): void {
+    this.#statements.updateState.run(...stateValues(state), id);
+  }
+
+  addToCount(id: number, difference: number): void {
+    if (difference !== 0) this.#statements.addToCount.run(difference, id);
+  }
+
+  /** Gives the name to another id, or to none, and gives the id that had it. */
+  takeName(name: RepoName, id: number | null): number | null {
+    const old = this.idOf(name);
+    if (old !== null) this.#statements.dropName.run(old);
+    if (id !== null) this.#statements.setName.run(name, id);
+    return old;
+  }
+
+  addEntry(id: number, entry: EntryRow): void {
+    this.#statements.addEntry.run(id, entry.position, entry.digest, entry.tag, entry.json);
+  }
+
+  removeEntry(id: number, position: number): void {
+    this.#statements.removeEntry.run(id, position);
+  }
+
+  addManifest(id: number, manifest: NewManifest): void {
+    const { digest, mediaType, sizeBytes, projection } = manifest;
+    const annotations = projection?.annotations == null ? null : JSON.stringify(projection.annotations);
+    const subject = projection?.subject ?? null;
+    const artifactType = projection?.artifactType ?? null;
+    this.#statements.addManifest.run(id, digest, mediaType, sizeBytes, subject, artifactType, annotations);
+    for (const reference of projection?.references ?? []) {
+      this.#statements.addReference.run(id, digest, reference.digest, reference.role, reference.mediaType);
+    }
+  }
+
+  removeManifest(id: number, digest: Digest): void {
+    this.#statements.removeManifest.run(id, digest);
+    this.#statements.removeReferences.run(id, digest);
+  }
+
+  addBlob(repo: RepoName, blob: BlobRow): void {
+    this.#statements.addBlob.run(repo, blob.digest, blob.sizeBytes);
+  }
+
+  removeBlob(repo: RepoName, digest: Digest): void {
+    this.#statements.removeBlob.run(repo, digest);
+  }
+
+  removeBlobsOf(repo: RepoName): void {
+    this.#statements.removeBlobsOf.run(repo);
+  }
+
+  /** Removes some rows of an id without a name, the id itself at last; gives whether there may be more. */
+  removeSlice(id: number, rows: number): boolean {
+    const statements = this.#statements;
+    for (const slice of [statements.sliceEntries, statements.sliceManifests, statements.sliceReferences]) {
+      if (Number(slice.run(id, rows).changes) > 0) return true;
+    }
+    statements.removeRepository.run(id);
+    return false;
+  }
+
+  /** Removes what a crash left half filled or half emptied. */
+  removeUnnamed(): void {
+    for (const row of this.#statements.unnamed.all()) {
+      while (this.transaction(() => this.removeSlice(row.id as number, 5000)));
+    }
+  }
+}
+
+function stateValues(state: RepositoryState): [string, number, string, string, string | null] {
+  return [state.fingerprint, state.doubtfulUntilMs, state.head, JSON.stringify(state.unreadable), state.problem];
+}

@@ -1,0 +1,100 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { Digest } from '#oci/digest';
+import type { RepoName } from '#oci/repo-name';
+import type { Tag } from '#oci/reference';
+import type { ManifestStatistics, PullCount, PushRecord, Records } from '../records-contract.ts';
+import type { Migration } from './migrations.ts';
+
+/** The records' tables. There is no way down where going back would lose what exists nowhere else. */
+export const RECORDS_MIGRATIONS: readonly Migration[] = [
+  {
+    up: `
+      CREATE TABLE manifest_statistics (
+        repo TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        pulls INTEGER NOT NULL,
+        last_pull_ms INTEGER,
+        first_push_ms INTEGER,
+        PRIMARY KEY (repo, digest)
+      ) STRICT, WITHOUT ROWID;
+      CREATE TABLE tag_times (
+        repo TEXT NOT NULL,
+        tag TEXT NOT NULL,
+        since_ms INTEGER NOT NULL,
+        PRIMARY KEY (repo, tag)
+      ) STRICT, WITHOUT ROWID;
+    `,
+  },
+];
+
+/** Records in SQLite, written by the keeper alone. */
+export class SqliteRecords implements Records {
+  #db: DatabaseSync;
+  #addPull: StatementSync;
+  #addPush: StatementSync;
+  #addTag: StatementSync;
+  #statistics: StatementSync;
+  #tagSince: StatementSync;
+
+  constructor(db: DatabaseSync) {
+    this.#db = db;
+    this.#addPull = db.prepare(`
+      INSERT INTO manifest_statistics (repo, digest, pulls, last_pull_ms) VALUES (?1, ?2, ?3, ?4)
+      ON CONFLICT DO UPDATE SET pulls = pulls + ?3, last_pull_ms = max(coalesce(last_pull_ms, 0), ?4)`);
+    this.#addPush = db.prepare(`
+      INSERT INTO manifest_statistics (repo, digest, pulls, first_push_ms) VALUES (?1, ?2, 0, ?3)
+      ON CONFLICT DO UPDATE SET first_push_ms = coalesce(first_push_ms, ?3)`);
+    this.#addTag = db.prepare('INSERT OR IGNORE INTO tag_times (repo, tag, since_ms) VALUES (?, ?, ?)');
+    this.#statistics = db.prepare(
+      'SELECT pulls, last_pull_ms, first_push_ms FROM manifest_statistics WHERE repo = ? AND digest = ?',
+    );
+    this.#tagSince = db.prepare('SELECT since_ms FROM tag_times WHERE repo = ? AND tag = ?');
+  }
+
+  async addPulls(counts: readonly PullCount[]): Promise<void> {
+    this.#transaction(() => {
+      for (const { repo, digest, pulls, lastPullMs } of counts) this.#addPull.run(repo, digest, pulls, lastPullMs);
+    });
+  }
+
+  async addPushes(pushes: readonly PushRecord[]): Promise<void> {
+    this.#transaction(() => {
+      for (const { repo, digest, tags, pushedMs } of pushes) {
+        this.#addPush.run(repo, digest, pushedMs);
+        for (const tag of tags) this.#addTag.run(repo, tag, pushedMs);
+      }
+    });
+  }
+
+  async statistics(repo: RepoName, digest: Digest): Promise<ManifestStatistics> {
+    const row = this.#statistics.get(repo, digest);
+    return {
+      pulls: (row?.pulls as number | undefined) ?? 0,
+      lastPullMs: (row?.last_pull_ms as number | null | undefined) ?? null,
+      firstPushMs: (row?.first_push_ms as number | null | undefined) ?? null,
+    };
+  }
+
+  async tagSinceMs(repo: RepoName, tag: Tag): Promise<number | null> {
+    return (this.#tagSince.get(repo, tag)?.since_ms as number | undefined) ?? null;
+  }
+
+  async probe(): Promise<void> {
+    this.#tagSince.get('', '');
+  }
+
+  async close(): Promise<void> {
+    this.#db.close();
+  }
+
+  #transaction(work: () => void): void {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      work();
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,200 @@
+import { createHash } from 'node:crypto';
+import { DIGEST_ALGORITHMS, digestAlgorithm, digestFromParts, digestOf } from '#oci/digest';
+import type { Digest, DigestAlgorithm } from '#oci/digest';
+import type { RepoName } from '#oci/repo-name';
+import { newUploadId } from '#oci/upload-id';
+import type { UploadId } from '#oci/upload-id';
+import { StorageError } from './driver.ts';
+import type { FileReader, FileStat, Fingerprint, StorageDriver } from './driver.ts';
+import { LAYOUT_TEXT } from './index-file.ts';
+import {
+  STAGE_PREFIX,
+  blobFolder,
+  blobPath,
+  indexPath,
+  layoutPath,
+  newStagingPath,
+  uploadPath,
+  uploadsFolder,
+} from './paths.ts';
+import { UploadWriter } from './upload-writer.ts';
+
+/** A larger index.json is refused: parsing it would stop the keeper for seconds. */
+export const INDEX_SIZE_BYTES_MAX = 256 * 1024 * 1024;
+const READ_SIZE = 1024 * 1024;
+
+/**
+ * One repository's bytes on its store: a complete OCI image layout at any moment.
+ *
+ * Who may call: reads and uploads from any process; everything that gives a name to bytes or takes it away
+ * (`finishUpload`, `putManifest`, `replaceIndex`, `mountBlob`, `deleteBlob`) from the keeper only.
+ */
+export class RepositoryStore {
+  readonly name: RepoName;
+  #driver: StorageDriver;
+  #durable: boolean;
+
+  constructor(name: RepoName, driver: StorageDriver, durable: boolean) {
+    this.name = name;
+    this.#driver = driver;
+    this.#durable = durable;
+  }
+
+  // --- blobs ---
+
+  statBlob(digest: Digest): Promise<FileStat | null> {
+    return this.#driver.stat(blobPath(this.name, digest));
+  }
+
+  openBlob(digest: Digest): Promise<FileReader | null> {
+    return this.#driver.openReader(blobPath(this.name, digest));
+  }
+
+  /** Every file of `blobs/` whose name is a digest; others are passed over. */
+  async *listBlobs(): AsyncIterable<Digest> {
+    for (const algorithm of DIGEST_ALGORITHMS) {
+      for await (const { name, kind } of this.#driver.list(blobFolder(this.name, algorithm))) {
+        const digest = kind === 'file' ? digestFromParts(algorithm, name) : null;
+        if (digest !== null) yield digest;
+      }
+    }
+  }
+
+  deleteBlob(digest: Digest): Promise<boolean> {
+    return this.#driver.delete(blobPath(this.name, digest), { durable: this.#durable });
+  }
+
+  /** Makes a blob of another repository of the same store stand here too. */
+  async mountBlob(from: RepositoryStore, digest: Digest): Promise<void> {
+    await this.#driver.link(blobPath(from.name, digest), blobPath(this.name, digest), this.#putOptions());
+  }
+
+  // --- manifests ---
+
+  /** A manifest's bytes, proven by their digest; `null` when absent, `corrupt` when damaged. */
+  async readManifest(digest: Digest, sizeBytesMax: number): Promise<Buffer | null> {
+    const path = blobPath(this.name, digest);
+    const bytes = await this.#driver.read(path, sizeBytesMax);
+    if (bytes !== null && digestOf(bytes, digestAlgorithm(digest)) !== digest) throw new StorageError('corrupt', path);
+    return bytes;
+  }
+
+  /** Stores a manifest's bytes; a sound copy that is already there is left alone, a damaged one replaced. */
+  async putManifest(digest: Digest, bytes: Buffer): Promise<void> {
+    const path = blobPath(this.name, digest);
+    const found = await this.#driver.stat(path);
+    if (found?.sizeBytes === bytes.length) {
+      const present = await this.#driver.read(path, bytes.length);
+      if (present?.equals(bytes)) return;
+    }
+    await this.#driver.put(path, [bytes], this.#putOptions());
+  }
+
+  // --- index.json ---
+
+  async readIndex(): Promise<{ bytes: Buffer; stat: FileStat } | null> {
+    const path = indexPath(this.name);
+    // Stat on both sides: equal fingerprints prove that the bytes read are those of that version.
+    for (let attempt = 0; attempt < 5; attempt += 1) {
+      const before = await this.#driver.stat(path);
+      if (before === null) return null;
+      const bytes = await this.#driver.read(path, INDEX_SIZE_BYTES_MAX);
+      const after = await this.#driver.stat(path);
+      if (bytes !== null && after?.fingerprint === before.fingerprint) return { bytes, stat: after };
+    }
+    throw new StorageError('unavailable', path, { message: 'index.json keeps changing while it is read' });
+  }
+
+  statIndex(): Promise<FileStat | null> {
+    return this.#driver.stat(indexPath(this.name));
+  }
+
+  /**
+   * Replaces index.json as a whole; `expected` is the version that `chunks` was made from (`null`: none, the
+   * repository begins here). Throws `conflict` when another tool changed it meanwhile.
+   */
+  async replaceIndex(chunks: readonly Buffer[], expected: Fingerprint | null): Promise<FileStat> {
+    if (expected === null || (await this.#driver.stat(layoutPath(this.name))) === null) {
+      await this.#driver.put(layoutPath(this.name), [LAYOUT_TEXT], this.#putOptions());
+    }
+    return this.#driver.put(indexPath(this.name), chunks, { ...this.#putOptions(), ifFingerprint: expected });
+  }
+
+  // --- uploads ---
+
+  /** Begins an upload session: an empty file, which survives a restart of any process. */
+  async startUpload(): Promise<UploadId> {
+    const id = newUploadId();
+    const writer = await this.#driver.createWriter(uploadPath(this.name, id));
+    await writer.close();
+    return id;
+  }
+
+  /** Begins an upload whose body follows at once, in one call of the file system less. */
+  async startUploadWriter(algorithm: DigestAlgorithm): Promise<{ id: UploadId; writer: UploadWriter }> {
+    const id = newUploadId();
+    const file = await this.#driver.createWriter(uploadPath(this.name, id));
+    return { id, writer: UploadWriter.fresh(file, algorithm) };
+  }
+
+  async uploadSizeBytes(id: UploadId): Promise<number | null> {
+    return (await this.#driver.stat(uploadPath(this.name, id)))?.sizeBytes ?? null;
+  }
+
+  /** Opens a session for appending, its hash not yet known; `null` when there is none. */
+  openUpload(id: UploadId): ReturnType<StorageDriver['openWriter']> {
+    return this.#driver.openWriter(uploadPath(this.name, id));
+  }
+
+  /** Reads a whole upload to hash it: only when no process hashed it on the way in, or for another algorithm. */
+  async hashUpload(id: UploadId, algorithm: DigestAlgorithm): Promise<{ digest: Digest; sizeBytes: number } | null> {
+    const reader = await this.#driver.openReader(uploadPath(this.name, id));
+    if (reader === null) return null;
+    return hashReader(reader, algorithm);
+  }
+
+  /** Gives an upload, whose bytes are durable and proven, its name as a blob. `missing` when it is gone. */
+  finishUpload(id: UploadId, digest: Digest): Promise<void> {
+    const options = { durable: this.#durable };
+    return this.#driver.move(uploadPath(this.name, id), blobPath(this.name, digest), options);
+  }
+
+  cancelUpload(id: UploadId): Promise<boolean> {
+    return this.#driver.delete(uploadPath(this.name, id), { durable: false });
+  }
+
+  /** Removes what a crash left half staged. Only before anything else writes here. */
+  async removeStaged(): Promise<number> {
+    let removed = 0;
+    for await (const { name, kind } of this.#driver.list(uploadsFolder(this.name))) {
+      if (kind !== 'file' || !name.startsWith(STAGE_PREFIX)) continue;
+      if (await this.#driver.delete(`${uploadsFolder(this.name)}/${name}`, { durable: false })) removed += 1;
+    }
+    return removed;
+  }
+
+  #putOptions(): { durable: boolean; stagingPath: string } {
+    return { durable: this.#durable, stagingPath: newStagingPath(this.name) };
+  }
+}
+
+/** Hashes an open file from its start and closes it. */
+export async function hashReader(
+  reader: FileReader,
+  algorithm: DigestAlgorithm,
+): Promise<{ digest: Digest; sizeBytes: number }> {
+  try {
+    const hash = createHash(algorithm);
+    const buffer = Buffer.allocUnsafeSlow(Math.min(READ_SIZE, Math.max(1, reader.sizeBytes)));
+    let position = 0;
+    for (;;) {
+      const filled = await reader.read(buffer, position);
+      hash.update(buffer.subarray(0, filled));
+      position += filled;
+      if (filled < buffer.length) break;
+    }
+    return { digest: `${algorithm}:${hash.digest('hex')}` as Digest, sizeBytes: position };
+  } finally {
+    await reader.close();
+  }
+}

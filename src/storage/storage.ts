@@ -1,0 +1,101 @@
+import type { RepoName } from '#oci/repo-name';
+import { isRepoName } from '#oci/repo-name';
+import type { StorageDriver } from './driver.ts';
+import { BLOBS_FOLDER, INDEX_FILE, LAYOUT_FILE } from './paths.ts';
+import { RepositoryStore } from './repository-store.ts';
+
+export { StorageError } from './driver.ts';
+export type { FileReader, FileStat, FileWriter, Fingerprint, StorageDriver, StorageFault } from './driver.ts';
+export { FRESH_HEAD, descriptorJson, parseIndexFile, withoutTag } from './index-file.ts';
+export type { IndexEntry, IndexFile } from './index-file.ts';
+export { LocalDriver } from './drivers/local.ts';
+export { OWN_FOLDER } from './paths.ts';
+export { RepositoryStore, hashReader } from './repository-store.ts';
+export { UploadWriter } from './upload-writer.ts';
+
+/** One place for repositories: the default store, or a sub-path of the configuration. */
+export interface Store {
+  /** `/a` for a sub-path, '' for the default store. */
+  readonly route: string;
+  readonly driver: StorageDriver;
+  /** Whether an answer waits for its bytes to be on the disk (`storage.commit`). */
+  readonly durable: boolean;
+}
+
+/** Folders of a layout hold no repositories; descending into `blobs` would read every blob's name. */
+const NOT_DESCENDED: ReadonlySet<string> = new Set([BLOBS_FOLDER]);
+const DEPTH_MAX = 128;
+
+/** All stores of a registry; finds the store of a repository by the first component of its name, as zot does. */
+export class Storage {
+  readonly stores: readonly Store[];
+  #default: Store;
+  #byRoute: ReadonlyMap<string, Store>;
+
+  /** The first store is the default one, the others are sub-paths. */
+  constructor(stores: readonly [Store, ...Store[]]) {
+    this.stores = stores;
+    this.#default = stores[0];
+    this.#byRoute = new Map(stores.slice(1).map((store) => [store.route, store]));
+  }
+
+  repository(name: RepoName): RepositoryStore {
+    const { driver, durable } = this.storeOf(name);
+    return new RepositoryStore(name, driver, durable);
+  }
+
+  /** `a/b` belongs to the sub-path `/a` if there is one; `a` alone to the sub-path `/` (zot). */
+  storeOf(name: RepoName): Store {
+    if (this.#byRoute.size === 0) return this.#default;
+    const slash = name.indexOf('/');
+    return this.#byRoute.get(slash < 0 ? '/' : `/${name.slice(0, slash)}`) ?? this.#default;
+  }
+
+  /** Whether blobs of one can be shared with the other. */
+  shareStore(one: RepoName, other: RepoName): boolean {
+    return this.storeOf(one) === this.storeOf(other);
+  }
+
+  /**
+   * Every repository on the stores: a folder with a valid name that holds `index.json`. `onProblem` hears of
+   * folders that cannot be read; they are passed over, and the walk goes on.
+   */
+  async *repositories(onProblem: (path: string, error: unknown) => void): AsyncIterable<RepoName> {
+    for (const store of this.stores) {
+      for await (const name of walk(store.driver, '', 0, onProblem)) {
+        if (this.storeOf(name) === store) yield name;
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.stores.map((store) => store.driver.close()));
+  }
+}
+
+async function* walk(
+  driver: StorageDriver,
+  folder: string,
+  depth: number,
+  onProblem: (path: string, error: unknown) => void,
+): AsyncIterable<RepoName> {
+  const folders: string[] = [];
+  let files = 0;
+  try {
+    for await (const entry of driver.list(folder)) {
+      if (entry.kind === 'folder') folders.push(entry.name);
+      else if (entry.name === INDEX_FILE || entry.name === LAYOUT_FILE) files += 1;
+    }
+  } catch (error) {
+    onProblem(folder, error);
+    return;
+  }
+  if (files === 2 && isRepoName(folder)) yield folder;
+  if (depth >= DEPTH_MAX) return;
+  for (const name of folders.sort()) {
+    const path = folder === '' ? name : `${folder}/${name}`;
+    // A name that no repository can have leads to none.
+    if (NOT_DESCENDED.has(name) && folder !== '') continue;
+    if (isRepoName(path)) yield* walk(driver, path, depth + 1, onProblem);
+  }
+}
