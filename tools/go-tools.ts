@@ -39,11 +39,21 @@ async function buildGoTool(tool: GoTool, target: string): Promise<void> {
   const buildFolder = await mkdtemp(path.join(toolsFolder(), `.${tool.name}-`));
   try {
     // Two compilers at once leave the machine usable; symbols would only make the cache bigger.
-    const args = ['install', '-p', '2', '-trimpath', '-ldflags=-s -w', `${tool.goPackage}@${tool.version}`];
-    const env = { ...process.env, GOBIN: buildFolder, CGO_ENABLED: '0' };
-    await run('go', args, { env, timeout: buildTimeoutMs, maxBuffer: 16 * 1024 * 1024 });
+    const flags = ['-p', '2', '-trimpath', '-ldflags=-s -w'];
+    if (tool.needsOuterModule === true) {
+      await go(['mod', 'init', `tools.test/${tool.name}`], buildFolder);
+      await go(['get', `${tool.goPackage}@${tool.version}`], buildFolder);
+      await go(['build', ...flags, '-o', tool.name, tool.goPackage], buildFolder);
+    } else {
+      await go(['install', ...flags, `${tool.goPackage}@${tool.version}`], buildFolder);
+    }
     await rename(path.join(buildFolder, tool.name), target);
   } finally {
     await rm(buildFolder, { recursive: true, force: true });
   }
+}
+
+async function go(args: readonly string[], folder: string): Promise<void> {
+  const env = { ...process.env, GOBIN: folder, CGO_ENABLED: '0' };
+  await run('go', [...args], { cwd: folder, env, timeout: buildTimeoutMs, maxBuffer: 16 * 1024 * 1024 });
 }

@@ -4,6 +4,8 @@ export interface GoTool {
   /** The package that `go install` builds. */
   readonly goPackage: string;
   readonly version: string;
+  /** `go install` refuses modules with exclude directives: these are built from a module that requires them. */
+  readonly needsOuterModule?: boolean;
 }
 
 /** The one table of pinned versions of what the interop and conformance suites run. */
@@ -25,6 +27,18 @@ export const goTools = {
   },
   oras: { name: 'oras', goPackage: 'oras.land/oras/cmd/oras', version: 'v1.3.6' },
   ko: { name: 'ko', goPackage: 'github.com/google/ko', version: 'v0.19.1' },
+  buildctl: {
+    name: 'buildctl',
+    goPackage: 'github.com/moby/buildkit/cmd/buildctl',
+    version: 'v0.34.2',
+    needsOuterModule: true,
+  },
+  buildkitd: {
+    name: 'buildkitd',
+    goPackage: 'github.com/moby/buildkit/cmd/buildkitd',
+    version: 'v0.34.2',
+    needsOuterModule: true,
+  },
   helm: { name: 'helm', goPackage: 'helm.sh/helm/v3/cmd/helm', version: 'v3.22.0' },
 } as const satisfies Record<string, GoTool>;
 
@@ -43,10 +57,12 @@ export const debianTools: readonly DebianTool[] = [
   { debianPackage: 'buildah', program: 'buildah' },
   { debianPackage: 'umoci', program: 'umoci' },
   { debianPackage: 'containerd', program: 'containerd' },
+  { debianPackage: 'docker.io', program: 'dockerd' },
   { debianPackage: 'mmdebstrap', program: 'mmdebstrap' },
   { debianPackage: 'busybox-static', program: 'busybox' },
   { debianPackage: 'docker-registry', program: 'docker-registry' },
   { debianPackage: 'wrk', program: 'wrk' },
   { debianPackage: 'qemu-user', program: 'qemu-aarch64' },
+  { debianPackage: 'curl', program: 'curl' },
   { debianPackage: 'openssl', program: 'openssl' },
 ];
