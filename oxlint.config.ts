@@ -1,7 +1,7 @@
 import { defineConfig, type OxlintConfig } from 'oxlint';
 import { layerOverrides } from './tools/layer-rules.ts';
 
-/** Sizes from the style guide. Tests are lists of cases: longer files, and suites that hold many cases in one function. */
+/** Sizes from the style guide. Tests are lists of cases: longer files, suites that hold many cases in one function. */
 const sizes: OxlintConfig['rules'] = {
   'max-lines': ['error', { max: 400 }],
   'max-lines-per-function': ['error', { max: 70 }],
@@ -17,7 +17,7 @@ export default defineConfig({
   ignorePatterns: ['dist/**', '.cache/**', 'zot-data/**', 'node_modules/**', 'tools/samples/**'],
   rules: {
     ...sizes,
-    eqeqeq: 'error',
+    eqeqeq: ['error', 'always', { null: 'ignore' }],
     'no-var': 'error',
     'prefer-const': 'error',
     'no-console': 'error',
@@ -38,14 +38,18 @@ export default defineConfig({
   overrides: [
     ...layerOverrides(),
     {
-      files: ['**/*.test.ts', '**/*.contract.ts', 'test/**/*.ts'],
+      files: ['**/*.test.ts', '**/*.suite.ts', 'test/**/*.ts'],
       rules: {
         'max-lines': ['error', { max: 600 }],
         'max-lines-per-function': 'off',
         // `test()` and `describe()` of node:test return promises that the runner itself awaits.
         'typescript/no-floating-promises': [
           'error',
-          { allowForKnownSafeCalls: [{ from: 'package', package: 'node:test', name: ['test', 'it', 'describe', 'suite'] }] },
+          {
+            allowForKnownSafeCalls: [
+              { from: 'package', package: 'node:test', name: ['test', 'it', 'describe', 'suite'] },
+            ],
+          },
         ],
       },
     },

@@ -1,9 +1,15 @@
-import { contractFiles, contractNode, exemptFiles, layers, wiring, type Layer } from './layers.ts';
+import { suiteFiles, suiteNode, exemptFiles, layers, wiring, type Layer } from './layers.ts';
 
-/** One pattern of the rule no-restricted-imports. */
+/** A list in which a later `!name` takes back what an earlier pattern refused. */
 interface ImportPattern {
   readonly group: string[];
-  readonly allowTypeImports?: boolean;
+  readonly message: string;
+}
+
+/** A module of which only types may be imported. Patterns cannot say so: a `!name` in one overrules all others. */
+interface TypesOnlyPath {
+  readonly name: string;
+  readonly allowTypeImports: true;
   readonly message: string;
 }
 
@@ -11,7 +17,7 @@ interface ImportPattern {
 export interface LayerOverride {
   files: string[];
   excludeFiles: string[];
-  rules: { 'no-restricted-imports': ['error', { patterns: ImportPattern[] }] };
+  rules: { 'no-restricted-imports': ['error', { paths: TypesOnlyPath[]; patterns: ImportPattern[] }] };
 }
 
 /** How deep below a layer's folder its files may lie. */
@@ -30,42 +36,42 @@ export function layerOverrides(): LayerOverride[] {
   );
 }
 
-function override(layer: Layer, depth: number, contracts: boolean): LayerOverride {
+function override(layer: Layer, depth: number, suites: boolean): LayerOverride {
   const at = `src/${layer.folder}/${'*/'.repeat(depth)}`;
   const deeperRows = layers.filter(({ folder }) => folder.startsWith(`${layer.folder}/`));
-  const node = contracts ? [...layer.node, ...contractNode] : layer.node;
+  const node = suites ? [...layer.node, ...suiteNode] : layer.node;
   return {
-    files: [`${at}${contracts ? contractFiles : '*.ts'}`],
+    files: [`${at}${suites ? suiteFiles : '*.ts'}`],
     excludeFiles: [
       ...exemptFiles,
-      ...(contracts ? [] : [`**/${contractFiles}`]),
+      ...(suites ? [] : [`**/${suiteFiles}`]),
       ...deeperRows.map(({ folder }) => `src/${folder}/**`),
     ],
-    rules: { 'no-restricted-imports': ['error', { patterns: patternsOf({ ...layer, node }, depth) }] },
+    rules: { 'no-restricted-imports': ['error', restrictionsOf({ ...layer, node }, depth)] },
   };
 }
 
-function patternsOf(layer: Layer, depth: number): ImportPattern[] {
+function restrictionsOf(layer: Layer, depth: number): { paths: TypesOnlyPath[]; patterns: ImportPattern[] } {
   const types = layer.types ?? [];
-  const allowed = [...ownFiles(layer, depth), ...layer.modules, ...types, ...layer.node, ...packagePatterns(layer)];
-  return [
-    {
-      group: ['*', '.*', '**', ...allowed.map((pattern) => `!${pattern}`)],
-      message: `src/${layer.folder} may import: ${describe(layer)}. See tools/layers.ts.`,
-    },
-    ...(types.length === 0
-      ? []
-      : [
-          {
-            group: [...types],
-            allowTypeImports: true,
-            message: `src/${layer.folder} may import only types of ${types.join(', ')}. See tools/layers.ts.`,
-          },
-        ]),
+  const allowed = [
+    ...ownFiles(layer, depth),
+    ...layer.modules,
+    ...types,
+    ...layer.node,
+    ...packagePatterns(layer),
   ];
+  const paths = types.map((name): TypesOnlyPath => {
+    const message = `src/${layer.folder} may import only types of ${name}. See tools/layers.ts.`;
+    return { name, allowTypeImports: true, message };
+  });
+  const rest: ImportPattern = {
+    group: ['*', '.*', '**', ...allowed.map((pattern) => `!${pattern}`)],
+    message: `src/${layer.folder} may import: ${describe(layer)}. See tools/layers.ts.`,
+  };
+  return { paths, patterns: [rest] };
 }
 
-/** The layer's own files, as a file at this depth writes them. A row inside another may reach the outer folder's top. */
+/** The layer's own files, as a file at this depth writes them. A row inside another reaches the outer folder's top. */
 function ownFiles(layer: Layer, depth: number): string[] {
   const outer = layer.folder.split('/').length - 1;
   const ups = Array.from({ length: depth + outer }, (_, index) => '../'.repeat(index + 1));

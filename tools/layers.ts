@@ -41,10 +41,18 @@ const pureNode = [
   'node:url',
   'node:util',
 ];
-const fileNode = [...pureNode, 'node:fs', 'node:fs/promises', 'node:os', 'node:process', 'node:zlib', 'node:worker_threads'];
+const fileNode = [
+  ...pureNode,
+  'node:fs',
+  'node:fs/promises',
+  'node:os',
+  'node:process',
+  'node:zlib',
+  'node:worker_threads',
+];
 
-/** In the patterns of the rule `node:*` does not cover `node:fs/promises`; `**` does. */
-const allNode = ['node:**'];
+/** In the patterns of the rule `node:*` does not cover `node:fs/promises`. */
+const allNode = ['node:*', 'node:*/*'];
 
 const values = ['#lib/*', '#oci/*'];
 
@@ -89,5 +97,5 @@ export const wiring: readonly string[] = ['app.ts', 'embed.ts', 'bin', 'cli', 'p
 export const exemptFiles: readonly string[] = ['**/*.test.ts'];
 
 /** Suites that a driver's test runs; they stay in their layer but need the test runner as well. */
-export const contractFiles = '*.contract.ts';
-export const contractNode: readonly string[] = ['node:test', ...fileNode];
+export const suiteFiles = '*.suite.ts';
+export const suiteNode: readonly string[] = ['node:test', ...fileNode];

@@ -53,7 +53,8 @@ const verify: Command = {
 const schema: Command = {
   name: 'schema',
   summary: 'Print the JSON Schema of the configuration.',
-  description: 'Prints the JSON Schema of the configuration file on stdout, for editors and for checks in pipelines.',
+  description:
+    'Prints the JSON Schema of the configuration file on stdout, for editors and for checks in pipelines.',
   args: [],
   flags: [],
   examples: ['zot schema > zot.schema.json'],
@@ -70,8 +71,20 @@ const check: Command = {
     'Reads a storage folder and reports every damage it finds; it changes nothing.',
     'Exit code 0 when the folder is sound, 1 when something is wrong.',
   ].join('\n'),
-  args: [{ name: 'folder', required: true, help: 'The folder that holds the repositories (storage.rootDirectory).' }],
-  flags: [{ name: 'deep', help: 'Also read every blob and compare its digest. Takes as long as reading all bytes.' }, json],
+  args: [
+    {
+      name: 'folder',
+      required: true,
+      help: 'The folder that holds the repositories (storage.rootDirectory).',
+    },
+  ],
+  flags: [
+    {
+      name: 'deep',
+      help: 'Also read every blob and compare its digest. Takes as long as reading all bytes.',
+    },
+    json,
+  ],
   examples: ['zot check ./zot-data', 'zot check /var/lib/registry --deep --json'],
   async run(call, io) {
     const { checkCommand } = await import('./check.ts');
@@ -80,7 +93,7 @@ const check: Command = {
   },
 };
 
-/** The processes that `serve` starts by itself. They get their orders over the channel of their parent, not by flags. */
+/** The processes that `serve` starts by itself. They get their orders from their parent, not by flags. */
 const keeper: Command = {
   name: 'internal-keeper',
   summary: 'The keeper process of a server.',

@@ -37,7 +37,9 @@ export function commandHelp(program: Program, command: Command): string {
     'Usage:',
     `  ${[program.name, command.name, ...words, '[flags]'].join(' ')}`,
     '',
-    ...(command.args.length === 0 ? [] : ['Arguments:', ...table(command.args.map(({ name, help }) => [name, help])), '']),
+    ...(command.args.length === 0
+      ? []
+      : ['Arguments:', ...table(command.args.map(({ name, help }) => [name, help])), '']),
     'Flags:',
     ...table(flagsOf(command).map((flag) => [flagWords(flag), flag.help])),
     '',

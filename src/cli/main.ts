@@ -38,7 +38,9 @@ async function dispatch(program: Program, argv: readonly string[], io: CommandIo
   }
   if (first === '-h' || first === '--help' || first === 'help') {
     const [name] = rest;
-    io.stdout.write(name === undefined ? programHelp(program) : commandHelp(program, findCommand(program, name)));
+    io.stdout.write(
+      name === undefined ? programHelp(program) : commandHelp(program, findCommand(program, name)),
+    );
     return 0;
   }
   if (first.startsWith('-')) {
@@ -61,12 +63,18 @@ async function runCommand(
   return command.run(call, io);
 }
 
-function readCall(program: Program, command: Command, words: readonly string[]): ReturnType<typeof parseArguments> {
+function readCall(
+  program: Program,
+  command: Command,
+  words: readonly string[],
+): ReturnType<typeof parseArguments> {
   try {
     return parseArguments(command, words);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    throw new UsageError(`${error.message}. Run "${program.name} ${command.name} --help" for usage.`, { cause: error });
+    throw new UsageError(`${error.message}. Run "${program.name} ${command.name} --help" for usage.`, {
+      cause: error,
+    });
   }
 }
 
@@ -74,7 +82,10 @@ function findCommand(program: Program, name: string): Command {
   const found = program.commands.find((command) => command.name === name);
   if (found !== undefined) return found;
   const shown = program.commands.filter(({ hidden }) => hidden !== true);
-  const near = nearestNames(name, shown.map((command) => command.name));
+  const near = nearestNames(
+    name,
+    shown.map((command) => command.name),
+  );
   const hint = near.length === 0 ? '' : ` Did you mean ${near.map((other) => `"${other}"`).join(' or ')}?`;
   throw new UsageError(
     `unknown command "${name}" for "${program.name}".${hint} Run "${program.name} --help" for usage.`,

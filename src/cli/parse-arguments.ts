@@ -39,7 +39,9 @@ export function parseArguments(command: Command, words: readonly string[]): Comm
   return callOf(positionals, values);
 }
 
-function parseOptionsOf(flags: readonly Flag[]): Record<string, { type: 'string' | 'boolean'; short?: string }> {
+function parseOptionsOf(
+  flags: readonly Flag[],
+): Record<string, { type: 'string' | 'boolean'; short?: string }> {
   return Object.fromEntries(
     flags.map((flag) => [
       flag.name,
@@ -62,11 +64,14 @@ function readFlag(flag: Flag, value: string | undefined): string | boolean {
   }
   if (value === undefined || trueWords.has(value)) return true;
   if (falseWords.has(value)) return false;
-  throw new UsageError(`invalid value "${value}" for --${flag.name}: it is a switch, so write true or false, or no value`);
+  throw new UsageError(`invalid value "${value}" for --${flag.name}: write true, false or no value`);
 }
 
 function unknownFlag(rawName: string, flags: readonly Flag[]): UsageError {
-  const [nearest] = nearestNames(rawName.replace(/^-+/, ''), flags.map(({ name }) => name));
+  const [nearest] = nearestNames(
+    rawName.replace(/^-+/, ''),
+    flags.map(({ name }) => name),
+  );
   const hint = nearest === undefined ? '' : ` (did you mean --${nearest}?)`;
   return new UsageError(`unknown flag: ${rawName}${hint}`);
 }

@@ -9,7 +9,8 @@ import type { Program } from './command.ts';
 const programs: readonly Program[] = [
   {
     name: 'zot',
-    summary: 'zot is a registry for container images and other artifacts, after the OCI distribution specification.',
+    summary:
+      'zot is a registry for container images and other artifacts, after the OCI distribution specification.',
     commands: zotCommands,
   },
 ];

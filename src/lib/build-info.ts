@@ -36,7 +36,8 @@ export function composeBuildInfo(of: { version: string; commit: string; flavour:
 /** Replaced by esbuild's `define` in a bundle; absent when Node runs the sources. */
 declare const ZOT_BUILD_INFO: BuildInfo | undefined;
 
-export const buildInfo: BuildInfo = typeof ZOT_BUILD_INFO === 'undefined' ? sourceBuildInfo() : ZOT_BUILD_INFO;
+export const buildInfo: BuildInfo =
+  typeof ZOT_BUILD_INFO === 'undefined' ? sourceBuildInfo() : ZOT_BUILD_INFO;
 
 /** The defaults of a source run. Git is not asked: a start must not depend on a tool or cost a process. */
 function sourceBuildInfo(): BuildInfo {
