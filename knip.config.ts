@@ -6,7 +6,6 @@ const config: KnipConfig = {
     'src/bin/*.ts',
     'src/embed.ts',
     'src/extensions/{full,minimal}.ts',
-    'src/**/*.thread.ts',
     'tools/*.ts',
     'test/**/*.test.ts',
     'src/**/*.test.ts',

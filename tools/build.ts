@@ -1,11 +1,10 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { composeBuildInfo, type BuildFlavour } from '#lib/build-info';
 import { bundleProgram } from './build/bundle.ts';
 import { makeExecutable } from './build/executable.ts';
 import { measureExecutable, type Measurement } from './build/measure.ts';
-import { distFolder, rootFolder } from './build/paths.ts';
+import { distFolder } from './build/paths.ts';
+import { readCommit, readPackageJson } from './build/project.ts';
 import { isNative, nativeTargetName, parseTarget, type Target } from './build/targets.ts';
 
 /**
@@ -33,31 +32,12 @@ async function main(): Promise<void> {
 }
 
 async function buildOne(flavour: BuildFlavour, target: Target, named: boolean): Promise<string> {
-  const info = composeBuildInfo({ version: packageVersion(), commit: readCommit(), flavour });
+  const info = composeBuildInfo({ version: readPackageJson().version, commit: readCommit(), flavour });
   const bundle = await bundleProgram({ flavour, info, outFolder: `${distFolder}bundle` });
   const name = flavour === 'minimal' ? 'zot-minimal' : 'zot';
   const file = `${distFolder}${name}${named ? `-${target.name}` : ''}`;
   makeExecutable(bundle, target, file);
   return file;
-}
-
-function packageVersion(): string {
-  return (JSON.parse(readFileSync(`${rootFolder}package.json`, 'utf8')) as { version: string }).version;
-}
-
-/** The commit, marked when the working tree differs from it; `unknown` outside a checkout. */
-function readCommit(): string {
-  try {
-    const args = ['describe', '--always', '--dirty', '--abbrev=40', '--exclude=*'];
-    return execFileSync('git', args, {
-      cwd: rootFolder,
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
-  } catch (error) {
-    process.stderr.write(`the commit is not known: ${String(error)}\n`);
-    return 'unknown';
-  }
 }
 
 function print(file: string, measured: Measurement): void {

@@ -94,7 +94,7 @@ const nameRules: readonly TidyRule[] = [
       const banned = /(^|[/.-])(utils?|helpers?|common|misc|managers?|impl)([/.-]|$)/.exec(path)?.[0];
       const shape = path
         .split('/')
-        .find((part) => /\.ts$/.test(part) && !/^[a-z0-9]+([.-][a-z0-9]+)*$/.test(part));
+        .find((part) => part.endsWith('.ts') && !/^[a-z0-9]+([.-][a-z0-9]+)*$/.test(part));
       const words = banned ?? shape;
       return words === undefined ? [] : [{ line: 0, words }];
     },
@@ -176,7 +176,7 @@ const bannedCalls: readonly BannedCall[] = [
     good: 'const key = await scryptAsync(password, salt, 32);',
   },
   {
-    call: /\b(access|append|copy|exists|fstat|fsync|link|lstat|mkdir|open|read|readdir|rename|rm|stat|unlink|write)(File)?Sync\(/,
+    call: /\b(append|copy|exists|fstat|fsync|l?stat|mkdir|open|read|readdir|rename|rm|unlink|write)(File)?Sync\(/,
     instead: 'node:fs/promises: the event loop serves everybody',
     sample: 'const text = readFileSync(path);',
     good: 'const text = await readFile(path);',

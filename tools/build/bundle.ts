@@ -1,5 +1,3 @@
-import { globSync } from 'node:fs';
-import { basename } from 'node:path';
 import { build, type BuildOptions, type BuildResult, type Metafile } from 'esbuild';
 import type { BuildFlavour, BuildInfo } from '#lib/build-info';
 import { rootFolder } from './paths.ts';
@@ -15,15 +13,13 @@ export interface BundleSettings {
 export interface Bundle {
   readonly file: string;
   readonly metafile: Metafile;
-  /** Worker thread code by asset name, each a file of its own: a thread cannot be started from inside a bundle. */
-  readonly threads: Readonly<Record<string, string>>;
 }
 
 /** CommonJS packages in an ES module still ask for `require`, for Node's own modules. */
 const requireBanner = `import { createRequire as zotCreateRequire } from 'node:module';
 const require = zotCreateRequire(import.meta.url);`;
 
-/** The options shared by the single executable, its threads and the npm package. */
+/** The options shared by the single executable and the npm package. */
 export function commonOptions(settings: BundleSettings, entryFromBundle: string): BuildOptions {
   return {
     absWorkingDir: rootFolder,
@@ -48,28 +44,13 @@ export function commonOptions(settings: BundleSettings, entryFromBundle: string)
   };
 }
 
-/** Bundles the program, from its entry, into one ES module, and each worker thread into another. */
+/** Bundles the program, from its entry, into one ES module. */
 export async function bundleProgram(settings: BundleSettings): Promise<Bundle> {
   const name = settings.flavour === 'minimal' ? 'zot-minimal' : 'zot';
   const file = `${settings.outFolder}/${name}.mjs`;
   const common = commonOptions(settings, `./${name}.mjs`);
   const program = await build({ ...common, entryPoints: ['src/bin/zot.ts'], outfile: file });
-  return { file, metafile: metafileOf(program), threads: await bundleThreads(settings, common) };
-}
-
-/** Files named `*.thread.ts` are entries of worker threads; `threadEntry` of #lib/thread-entry finds them again. */
-async function bundleThreads(
-  settings: BundleSettings,
-  common: BuildOptions,
-): Promise<Record<string, string>> {
-  const threads: Record<string, string> = {};
-  for (const source of globSync('src/**/*.thread.ts', { cwd: rootFolder })) {
-    const name = basename(source, '.thread.ts');
-    const outfile = `${settings.outFolder}/threads/${name}.mjs`;
-    await build({ ...common, entryPoints: [source], outfile });
-    threads[`threads/${name}.mjs`] = outfile;
-  }
-  return threads;
+  return { file, metafile: metafileOf(program) };
 }
 
 function metafileOf(result: BuildResult): Metafile {

@@ -28,7 +28,7 @@ export function makeExecutable(bundle: Bundle, target: Target, file: string): vo
     useCodeCache: isNative(target),
     execArgv,
     execArgvExtension: 'env',
-    assets: { ...bundle.threads, ...webAssets() },
+    assets: webAssets(),
   };
   mkdirSync(dirname(file), { recursive: true });
   const configFile = `${bundle.file}.sea.json`;
