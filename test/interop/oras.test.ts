@@ -65,7 +65,7 @@ describe('oras', { skip: await skipWithoutGoTool('oras') }, () => {
     await oras('attach --plain-http --artifact-type application/spdx+json', remote('oras/subject:1'), 'sbom.json');
     await oras('attach --plain-http --artifact-type application/x-sig', remote('oras/subject:1'), 'signature.bin');
     const referrers = await getReferrers(registry, 'oras/subject', image.digest);
-    assert.deepEqual(referrers.map((one) => one.artifactType).toSorted(), ['application/spdx+json', 'application/x-sig']);
+    assert.deepEqual(referrers.map((one) => String(one.artifactType)).toSorted(), ['application/spdx+json', 'application/x-sig']);
     for (const referrer of referrers) await assertServed(registry, 'oras/subject', referrer);
 
     const found: unknown = JSON.parse(

@@ -86,7 +86,7 @@ describe('regctl', { skip: await skipWithoutGoTool('regctl') }, () => {
     await regctl('artifact put --artifact-type application/spdx+json --file sbom.json --annotation kind=sbom', ...subject);
     await regctl('artifact put --artifact-type text/x-note --file note.txt', ...subject);
     const referrers = await getReferrers(registry, 'regctl/artifacts', image.digest);
-    assert.deepEqual(referrers.map((one) => one.artifactType).toSorted(), ['application/spdx+json', 'text/x-note']);
+    assert.deepEqual(referrers.map((one) => String(one.artifactType)).toSorted(), ['application/spdx+json', 'text/x-note']);
     const format = ['--format', '{{range .Descriptors}}{{.Digest}} {{.ArtifactType}}{{end}}'];
     const filter = ['--filter-artifact-type', 'application/spdx+json'];
     const listed = await regctl('artifact list', ...format, ...filter, remote('regctl/artifacts:1'));
