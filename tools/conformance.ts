@@ -81,7 +81,9 @@ async function startTarget(folder: string): Promise<Target> {
   const certificates = options.tls ? await makeCertificates(folder) : null;
   const server = await startServer({
     config: { http: { workers: Number(options.workers), ...tlsConfig(certificates) } },
-    env: Object.fromEntries(options.env.map((pair) => [pair.split('=', 1)[0] ?? '', pair.replace(/^[^=]*=/, '')])),
+    env: Object.fromEntries(
+      options.env.map((pair) => [pair.split('=', 1)[0] ?? '', pair.replace(/^[^=]*=/, '')]),
+    ),
     ...(options.command === undefined ? {} : { command: options.command.split(' ') }),
   });
   const stop = async (): Promise<void> => {
@@ -100,7 +102,13 @@ async function requireHttp2(url: string, caFile: string): Promise<void> {
   const { hostname, port } = new URL(url);
   const ca = await readFile(caFile);
   const protocol = await new Promise<string | false | null>((resolve, reject) => {
-    const socket = connect({ host: hostname, port: Number(port), ca, ALPNProtocols: ['h2', 'http/1.1'], timeout: 10_000 });
+    const socket = connect({
+      host: hostname,
+      port: Number(port),
+      ca,
+      ALPNProtocols: ['h2', 'http/1.1'],
+      timeout: 10_000,
+    });
     socket.once('error', reject);
     socket.once('timeout', () => socket.destroy(new Error('no TLS answer within 10 s')));
     socket.once('secureConnect', () => {
@@ -108,7 +116,8 @@ async function requireHttp2(url: string, caFile: string): Promise<void> {
       socket.end();
     });
   });
-  if (protocol !== 'h2') throw new Error(`the server chose ${String(protocol)} where HTTP/2 was offered (ALPN)`);
+  if (protocol !== 'h2')
+    throw new Error(`the server chose ${String(protocol)} where HTTP/2 was offered (ALPN)`);
   console.log('TLS with HTTP/2 by ALPN');
 }
 
@@ -164,6 +173,7 @@ function readSummary(yaml: string): ConformanceSummary {
 }
 
 function textMap(value: unknown): Record<string, string> {
-  if (typeof value !== 'object' || value === null) throw new Error('results.yaml of the suite has another shape');
+  if (typeof value !== 'object' || value === null)
+    throw new Error('results.yaml of the suite has another shape');
   return Object.fromEntries(Object.entries(value).map(([key, state]) => [key, String(state)]));
 }

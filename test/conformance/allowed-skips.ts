@@ -10,7 +10,7 @@ export const allowedSkips: readonly AllowedSkip[] = [
   {
     name: 'Sparse Manifests',
     reason:
-      'Pushing an index or image whose children or blobs are absent is optional (spec, "Pushing Manifests": a registry MAY reject it); ' +
-      'zot and we refuse it and name the missing digest.',
+      'Pushing an index or image whose children or blobs are absent is optional ' +
+      '(spec, "Pushing Manifests": a registry MAY reject it); zot and we refuse it and name the missing digest.',
   },
 ];

@@ -23,7 +23,12 @@ test('reads names, states, reasons and the recorded exchange', () => {
   assert.deepEqual(parseJunit(report), [
     { name: 'OCI/blobs/get', status: 'passed', reason: '', exchange: 'GET /v2/ <200>' },
     { name: 'OCI/blobs/get #2', status: 'failed', reason: 'expected "201"\ngot 500', exchange: 'PUT' },
-    { name: 'OCI/sparse', status: 'skipped', reason: 'api is disabled', exchange: 'OCI/sparse: skipping test:\n  api is disabled' },
+    {
+      name: 'OCI/sparse',
+      status: 'skipped',
+      reason: 'api is disabled',
+      exchange: 'OCI/sparse: skipping test:\n  api is disabled',
+    },
     { name: 'OCI/engine', status: 'failed', reason: '', exchange: '' },
   ]);
 });

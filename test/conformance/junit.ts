@@ -18,7 +18,9 @@ export interface ConformanceCase {
 export function parseJunit(xml: string): ConformanceCase[] {
   const seen = new Map<string, number>();
   const cases: ConformanceCase[] = [];
-  for (const [, attributes = '', body = ''] of xml.matchAll(/<testcase ([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g)) {
+  for (const [, attributes = '', body = ''] of xml.matchAll(
+    /<testcase ([^>]*?)(?:\/>|>([\s\S]*?)<\/testcase>)/g,
+  )) {
     const plainName = attribute(attributes, 'name');
     const count = (seen.get(plainName) ?? 0) + 1;
     seen.set(plainName, count);

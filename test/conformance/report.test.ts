@@ -26,5 +26,8 @@ test('a failure, a skipped case and a skipped endpoint are each a problem', () =
 });
 
 test('a run that left out a workflow cannot pass', () => {
-  assert.throws(() => summaryTable({ apis: { 'Blob get': 'Pass' }, data: {} }), /nothing of the workflow Push/);
+  assert.throws(
+    () => summaryTable({ apis: { 'Blob get': 'Pass' }, data: {} }),
+    /nothing of the workflow Push/,
+  );
 });

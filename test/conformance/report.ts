@@ -28,8 +28,10 @@ export function judge(cases: readonly ConformanceCase[], summary: ConformanceSum
   const count = (status: string): number => cases.filter((one) => one.status === status).length;
   const problems: string[] = [];
   for (const one of cases) {
-    if (one.status === 'failed') problems.push(`FAILED  ${one.name}\n${indent(one.reason)}\n${indent(one.exchange)}`);
-    if (one.status === 'skipped' && !isAllowed(one.name)) problems.push(`SKIPPED ${one.name}\n${indent(one.reason)}`);
+    if (one.status === 'failed')
+      problems.push(`FAILED  ${one.name}\n${indent(one.reason)}\n${indent(one.exchange)}`);
+    if (one.status === 'skipped' && !isAllowed(one.name))
+      problems.push(`SKIPPED ${one.name}\n${indent(one.reason)}`);
   }
   for (const [name, state] of [...Object.entries(summary.apis), ...Object.entries(summary.data)]) {
     if (state !== 'Pass' && state !== 'FAIL' && state !== 'Error' && !isAllowed(name)) {
@@ -55,7 +57,8 @@ function byWorkflow(apis: Readonly<Record<string, string>>): Record<string, [str
   for (const [name, state] of Object.entries(apis)) {
     // The last match wins: deleting is content management, whatever is deleted.
     const workflow = Object.keys(workflows).findLast((key) => workflows[key]?.test(name) === true);
-    if (workflow === undefined) throw new Error(`the suite reports an endpoint of no known workflow: ${name}`);
+    if (workflow === undefined)
+      throw new Error(`the suite reports an endpoint of no known workflow: ${name}`);
     groups[workflow]?.push([name, state]);
   }
   for (const [workflow, entries] of Object.entries(groups)) {
@@ -76,6 +79,9 @@ function isAllowed(name: string): boolean {
 
 /** A recorded exchange can hold a manifest of several MiB: its beginning tells enough. */
 function indent(text: string): string {
-  const shown = text.length > 6000 ? `${text.slice(0, 6000)}\n… (${text.length} characters; all of it is in report.html)` : text;
+  const shown =
+    text.length > 6000
+      ? `${text.slice(0, 6000)}\n… (${text.length} characters; all of it is in report.html)`
+      : text;
   return shown.replaceAll(/^/gm, '    ');
 }

@@ -26,7 +26,14 @@ describe('buildah', { skip: await skipWithout('buildah') }, () => {
 
   /** Runs buildah with an image store of its own, so that nothing of the machine is touched. */
   async function buildah(command: string, ...args: readonly string[]): Promise<string> {
-    const store = ['--root', workspace.file('store'), '--runroot', workspace.file('run'), '--storage-driver', 'vfs'];
+    const store = [
+      '--root',
+      workspace.file('store'),
+      '--runroot',
+      workspace.file('run'),
+      '--storage-driver',
+      'vfs',
+    ];
     const config = ['--registries-conf', workspace.file('registries.conf')];
     return (await runProgram('buildah', [...store, ...config, ...command.split(' '), ...args])).stdout.trim();
   }
@@ -47,7 +54,14 @@ describe('buildah', { skip: await skipWithout('buildah') }, () => {
   test('builds, pushes and pulls an image', async () => {
     await commitImage('localhost/plain', 'plain');
     const digestFile = workspace.file('digest');
-    await buildah('push', '--digestfile', digestFile, ...policy(), 'localhost/plain', `docker://${registry.host}/buildah/plain:1`);
+    await buildah(
+      'push',
+      '--digestfile',
+      digestFile,
+      ...policy(),
+      'localhost/plain',
+      `docker://${registry.host}/buildah/plain:1`,
+    );
     const served = await getManifest(registry, 'buildah/plain', '1');
     assert.equal(served?.mediaType, mediaTypes.manifest);
     assert.equal(served.digest, await readFile(digestFile, 'utf8'));
@@ -63,7 +77,14 @@ describe('buildah', { skip: await skipWithout('buildah') }, () => {
 
   test('pushes Docker schema 2', async () => {
     await commitImage('localhost/v2s2', 'docker');
-    await buildah('push', '--format', 'v2s2', ...policy(), 'localhost/v2s2', `docker://${registry.host}/buildah/docker:1`);
+    await buildah(
+      'push',
+      '--format',
+      'v2s2',
+      ...policy(),
+      'localhost/v2s2',
+      `docker://${registry.host}/buildah/docker:1`,
+    );
     const served = await getManifest(registry, 'buildah/docker', '1');
     assert.equal(served?.mediaType, mediaTypes.dockerManifest);
     await assertServed(registry, 'buildah/docker', { ...served, size: served.bytes.byteLength });
@@ -74,7 +95,10 @@ describe('buildah', { skip: await skipWithout('buildah') }, () => {
     await buildah('push', ...policy(), 'localhost/base', `docker://${registry.host}/buildah/base:1`);
     const context = workspace.file('context');
     await mkdir(context, { recursive: true });
-    await writeFile(path.join(context, 'Containerfile'), `FROM ${registry.host}/buildah/base:1\nCOPY more.txt /more.txt\n`);
+    await writeFile(
+      path.join(context, 'Containerfile'),
+      `FROM ${registry.host}/buildah/base:1\nCOPY more.txt /more.txt\n`,
+    );
     await writeFile(path.join(context, 'more.txt'), 'more');
     await buildah('build', '--isolation', 'chroot', ...policy(), '--tag', 'localhost/derived', context);
     await buildah('push', ...policy(), 'localhost/derived', `docker://${registry.host}/buildah/derived:1`);
@@ -89,7 +113,12 @@ describe('buildah', { skip: await skipWithout('buildah') }, () => {
     await buildah('manifest create', 'localhost/list');
     await buildah('manifest add', '--arch', 'amd64', 'localhost/list', 'localhost/one');
     await buildah('manifest add', '--arch', 'arm64', 'localhost/list', 'localhost/two');
-    await buildah('manifest push --all', ...policy(), 'localhost/list', `docker://${registry.host}/buildah/list:1`);
+    await buildah(
+      'manifest push --all',
+      ...policy(),
+      'localhost/list',
+      `docker://${registry.host}/buildah/list:1`,
+    );
     const served = await getManifest(registry, 'buildah/list', '1');
     assert.equal(served?.mediaType, mediaTypes.index);
     assert.equal(readManifest(JSON.parse(served.bytes.toString())).manifests?.length, 2);
@@ -100,15 +129,32 @@ describe('buildah', { skip: await skipWithout('buildah') }, () => {
     await commitImage('localhost/layout', 'layout');
     const folder = path.join(registry.root, 'buildah/layout');
     await mkdir(path.dirname(folder), { recursive: true });
-    await buildah('push', '--signature-policy', workspace.file('policy.json'), 'localhost/layout', `oci:${folder}:1`);
-    await eventually(async () => (await digestOfTag(registry, 'buildah/layout', '1')) !== null, 6000, 'the layout');
+    await buildah(
+      'push',
+      '--signature-policy',
+      workspace.file('policy.json'),
+      'localhost/layout',
+      `oci:${folder}:1`,
+    );
+    await eventually(
+      async () => (await digestOfTag(registry, 'buildah/layout', '1')) !== null,
+      6000,
+      'the layout',
+    );
     const served = await getManifest(registry, 'buildah/layout', '1');
     assert.ok(served !== null);
     await assertServed(registry, 'buildah/layout', { ...served, size: served.bytes.byteLength });
   });
 
   test('is told that an image does not exist', async () => {
-    const store = ['--root', workspace.file('store'), '--runroot', workspace.file('run'), '--storage-driver', 'vfs'];
+    const store = [
+      '--root',
+      workspace.file('store'),
+      '--runroot',
+      workspace.file('run'),
+      '--storage-driver',
+      'vfs',
+    ];
     const args = [...store, 'pull', ...policy(), `docker://${registry.host}/buildah/nothing:here`];
     const outcome = await tryProgram('buildah', args);
     assert.notEqual(outcome.exitCode, 0);

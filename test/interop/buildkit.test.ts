@@ -10,7 +10,9 @@ import { assertServed, getManifest, type ServedManifest } from './support/served
 import { makeWorkspace, type Workspace } from './support/workspace.ts';
 
 const skip =
-  (await skipWithoutGoTool('buildkitd')) || (await skipWithoutGoTool('buildctl')) || (await skipWithout('runc'));
+  (await skipWithoutGoTool('buildkitd')) ||
+  (await skipWithoutGoTool('buildctl')) ||
+  (await skipWithout('runc'));
 
 const dockerfile = `FROM scratch AS base
 COPY busybox /bin/busybox
@@ -28,7 +30,11 @@ describe('buildkit', { skip }, () => {
   before(async () => {
     registry = await openRegistry();
     workspace = await makeWorkspace('buildkit');
-    daemon = startProcess({ command: [goTool('buildkitd'), ...daemonOptions()], cwd: workspace.folder, env: {} });
+    daemon = startProcess({
+      command: [goTool('buildkitd'), ...daemonOptions()],
+      cwd: workspace.folder,
+      env: {},
+    });
     try {
       const answers = async (): Promise<boolean> => (await tryBuildctl('debug', 'workers')).exitCode === 0;
       await eventually(answers, 30_000, 'the daemon answers');
@@ -48,19 +54,39 @@ describe('buildkit', { skip }, () => {
 
   function daemonOptions(): string[] {
     const place = ['--root', workspace.file('root'), '--addr', `unix://${workspace.file('buildkit.sock')}`];
-    return [...place, '--containerd-worker=false', '--oci-worker-net', 'host', '--oci-worker-snapshotter', 'native'];
+    return [
+      ...place,
+      '--containerd-worker=false',
+      '--oci-worker-net',
+      'host',
+      '--oci-worker-snapshotter',
+      'native',
+    ];
   }
 
   async function tryBuildctl(...args: readonly string[]): ReturnType<typeof tryProgram> {
-    return await tryProgram(goTool('buildctl'), ['--addr', `unix://${workspace.file('buildkit.sock')}`, ...args]);
+    return await tryProgram(goTool('buildctl'), [
+      '--addr',
+      `unix://${workspace.file('buildkit.sock')}`,
+      ...args,
+    ]);
   }
 
   /** Builds the context and returns what buildctl says (its progress goes to standard error). */
   async function build(...args: readonly string[]): Promise<string> {
     const context = workspace.file('context');
-    const source = ['--frontend', 'dockerfile.v0', '--local', `context=${context}`, '--local', `dockerfile=${context}`];
+    const source = [
+      '--frontend',
+      'dockerfile.v0',
+      '--local',
+      `context=${context}`,
+      '--local',
+      `dockerfile=${context}`,
+    ];
     const address = ['--addr', `unix://${workspace.file('buildkit.sock')}`];
-    return (await runProgram(goTool('buildctl'), [...address, 'build', '--progress=plain', ...source, ...args])).stderr;
+    return (
+      await runProgram(goTool('buildctl'), [...address, 'build', '--progress=plain', ...source, ...args])
+    ).stderr;
   }
 
   function output(name: string, ...options: readonly string[]): string[] {
@@ -115,11 +141,22 @@ describe('buildkit', { skip }, () => {
       assert.equal(cache.mediaType, shape === 'image' ? mediaTypes.manifest : mediaTypes.index);
       if (shape === 'index') {
         const children = readManifest(JSON.parse(cache.bytes.toString())).manifests ?? [];
-        assert.ok(children.some((child) => child.mediaType.includes('layer')), 'the children are layers');
+        assert.ok(
+          children.some((child) => child.mediaType.includes('layer')),
+          'the children are layers',
+        );
       }
       await assertWhole('buildkit/cache', cache);
-      await runProgram(goTool('buildctl'), ['--addr', `unix://${workspace.file('buildkit.sock')}`, 'prune', '--all']);
-      assert.match(await build('--import-cache', ref, '--output', `type=oci,dest=${workspace.file('cached.tar')}`), /CACHED/);
+      await runProgram(goTool('buildctl'), [
+        '--addr',
+        `unix://${workspace.file('buildkit.sock')}`,
+        'prune',
+        '--all',
+      ]);
+      assert.match(
+        await build('--import-cache', ref, '--output', `type=oci,dest=${workspace.file('cached.tar')}`),
+        /CACHED/,
+      );
     });
   }
 
@@ -127,9 +164,17 @@ describe('buildkit', { skip }, () => {
     if (whyNoDaemon !== false) return t.skip(whyNoDaemon);
     await build(...output('buildkit/base:1', 'oci-mediatypes=true'));
     await mkdir(workspace.file('derived'), { recursive: true });
-    await writeFile(workspace.file('derived/Dockerfile'), `FROM ${registry.host}/buildkit/base:1\nRUN ["/bin/sh", "-c", "echo ran > /ran"]\n`);
+    await writeFile(
+      workspace.file('derived/Dockerfile'),
+      `FROM ${registry.host}/buildkit/base:1\nRUN ["/bin/sh", "-c", "echo ran > /ran"]\n`,
+    );
     const target = workspace.file('out');
-    const derived = ['--local', `dockerfile=${workspace.file('derived')}`, '--output', `type=local,dest=${target}`];
+    const derived = [
+      '--local',
+      `dockerfile=${workspace.file('derived')}`,
+      '--output',
+      `type=local,dest=${target}`,
+    ];
     await build(...derived);
     assert.equal(await readFile(`${target}/ran`, 'utf8'), 'ran\n');
   });

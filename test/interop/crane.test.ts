@@ -37,7 +37,10 @@ describe('crane', { skip: await skipWithoutGoTool('crane') }, () => {
     assert.equal(await crane('digest', remote('crane/tools:1')), image.digest);
     assert.equal(await assertServed(registry, 'crane/tools', image), 4);
     await crane('pull', '--format', 'oci', remote('crane/tools:1'), workspace.file('tools'));
-    assert.equal(await assertInLayout(workspace.file('tools'), await findInLayout(workspace.file('tools'))), 4);
+    assert.equal(
+      await assertInLayout(workspace.file('tools'), await findInLayout(workspace.file('tools'))),
+      4,
+    );
     await crane('validate', '--remote', remote('crane/tools:1'));
   });
 
@@ -49,11 +52,16 @@ describe('crane', { skip: await skipWithoutGoTool('crane') }, () => {
     assert.equal(wrapped?.mediaType, mediaTypes.index);
     // What crane pushes is index.json of the layout itself: an index that holds the index of our images.
     assert.equal(readManifest(JSON.parse(wrapped.bytes.toString())).manifests?.[0]?.digest, index.digest);
-    assert.equal(await assertServed(registry, 'crane/layout', { ...wrapped, size: wrapped.bytes.byteLength }), 11);
+    assert.equal(
+      await assertServed(registry, 'crane/layout', { ...wrapped, size: wrapped.bytes.byteLength }),
+      11,
+    );
 
     await crane('copy', remote(`crane/layout@${index.digest}`), remote('crane/hello:v1'));
     assert.equal(await assertServed(registry, 'crane/hello', index), 10);
-    const config: unknown = JSON.parse(await crane('config', '--platform', 'linux/arm64', remote('crane/hello:v1')));
+    const config: unknown = JSON.parse(
+      await crane('config', '--platform', 'linux/arm64', remote('crane/hello:v1')),
+    );
     assert.ok(typeof config === 'object' && config !== null && 'architecture' in config);
     assert.equal(config.architecture, 'arm64');
   });
@@ -72,7 +80,11 @@ describe('crane', { skip: await skipWithoutGoTool('crane') }, () => {
     await pushTools('crane/tags:one');
     await crane('tag', remote('crane/tags:one'), 'two');
     await crane('tag', remote('crane/tags:one'), 'three');
-    assert.deepEqual((await crane('ls', remote('crane/tags'))).split('\n').toSorted(), ['one', 'three', 'two']);
+    assert.deepEqual((await crane('ls', remote('crane/tags'))).split('\n').toSorted(), [
+      'one',
+      'three',
+      'two',
+    ]);
     await crane('copy', '--all-tags', remote('crane/tags'), remote('crane/tags-copy'));
     assert.deepEqual((await getTags(registry, 'crane/tags-copy')).toSorted(), ['one', 'three', 'two']);
     const catalog = (await crane('catalog', registry.host)).split('\n');
@@ -86,7 +98,14 @@ describe('crane', { skip: await skipWithoutGoTool('crane') }, () => {
     await runProgram('tar', ['-C', workspace.file('layer'), '-cf', workspace.file('layer.tar'), '.']);
     const base = ['--base', remote('crane/change:base'), '--new_tag', remote('crane/change:more')];
     await crane('append', ...base, '--new_layer', workspace.file('layer.tar'));
-    await crane('mutate', '--label', 'a=b', '--tag', remote('crane/change:label'), remote('crane/change:more'));
+    await crane(
+      'mutate',
+      '--label',
+      'a=b',
+      '--tag',
+      remote('crane/change:label'),
+      remote('crane/change:more'),
+    );
     await crane('flatten', '--tag', remote('crane/change:flat'), remote('crane/change:label'));
     await crane('validate', '--remote', remote('crane/change:flat'));
     await crane('export', remote('crane/change:flat'), workspace.file('flat.tar'));
@@ -101,7 +120,13 @@ describe('crane', { skip: await skipWithoutGoTool('crane') }, () => {
     await crane('append', '--new_layer', workspace.file('file.tar'), '--new_tag', remote('crane/docker:1'));
     const served = await getManifest(registry, 'crane/docker', '1');
     assert.equal(served?.mediaType, mediaTypes.dockerManifest);
-    const list = ['--docker-empty-base', '--manifest', remote('crane/docker:1'), '--tag', remote('crane/docker:list')];
+    const list = [
+      '--docker-empty-base',
+      '--manifest',
+      remote('crane/docker:1'),
+      '--tag',
+      remote('crane/docker:list'),
+    ];
     await crane('index append', ...list);
     const listed = await getManifest(registry, 'crane/docker', 'list');
     assert.equal(listed?.mediaType, mediaTypes.dockerList);

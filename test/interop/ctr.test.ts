@@ -31,7 +31,11 @@ describe("containerd's ctr", { skip: await skipWithout('containerd') }, () => {
     registry = await openRegistry();
     workspace = await makeWorkspace('ctr');
     await writeFile(workspace.file('config.toml'), containerdConfig(workspace.folder));
-    daemon = startProcess({ command: ['containerd', '-c', workspace.file('config.toml')], cwd: workspace.folder, env: {} });
+    daemon = startProcess({
+      command: ['containerd', '-c', workspace.file('config.toml')],
+      cwd: workspace.folder,
+      env: {},
+    });
     await daemon.waitForLine((line) => (line.includes('successfully booted') ? line : null), 20_000);
   });
   after(async () => {
@@ -47,7 +51,11 @@ describe("containerd's ctr", { skip: await skipWithout('containerd') }, () => {
 
   async function push(fixture: Fixture, name: string): Promise<void> {
     const args = ['copy', '--all', '--quiet', '--preserve-digests', '--dest-tls-verify=false'];
-    await runProgram('skopeo', [...args, `oci:${fixture.folder}:${fixture.tag}`, `docker://${registry.host}/${name}`]);
+    await runProgram('skopeo', [
+      ...args,
+      `oci:${fixture.folder}:${fixture.tag}`,
+      `docker://${registry.host}/${name}`,
+    ]);
   }
 
   test('pulls and unpacks an image to the bit', async () => {
@@ -88,7 +96,10 @@ describe("containerd's ctr", { skip: await skipWithout('containerd') }, () => {
     const copy = `${registry.host}/ctr/hello-copy:v2`;
     await ctr('images tag', name, copy);
     await ctr('images push --plain-http', copy);
-    assert.equal(await assertServed(registry, 'ctr/hello-copy', await findInLayout(hello.folder, hello.tag)), 10);
+    assert.equal(
+      await assertServed(registry, 'ctr/hello-copy', await findInLayout(hello.folder, hello.tag)),
+      10,
+    );
   });
 
   test('imports a layout and pushes it', async () => {
@@ -98,7 +109,10 @@ describe("containerd's ctr", { skip: await skipWithout('containerd') }, () => {
     const name = `${registry.host}/ctr/imported:1`;
     await ctr('images tag', 'imported:latest', name);
     await ctr('images push --plain-http', name);
-    assert.equal(await assertServed(registry, 'ctr/imported', await findInLayout(tools.folder, tools.tag)), 4);
+    assert.equal(
+      await assertServed(registry, 'ctr/imported', await findInLayout(tools.folder, tools.tag)),
+      4,
+    );
   });
 
   test('uses the registry as a mirror of another host (requests carry ?ns=)', async () => {
@@ -107,8 +121,17 @@ describe("containerd's ctr", { skip: await skipWithout('containerd') }, () => {
     await mkdir(hostFolder, { recursive: true });
     const hosts = `[host."${registry.url}"]\n  capabilities = ["pull", "resolve"]\n`;
     await writeFile(path.join(hostFolder, 'hosts.toml'), hosts);
-    const args = ['--hosts-dir', workspace.file('hosts'), '--snapshotter', 'native', 'upstream.invalid/ctr/mirrored:1'];
+    const args = [
+      '--hosts-dir',
+      workspace.file('hosts'),
+      '--snapshotter',
+      'native',
+      'upstream.invalid/ctr/mirrored:1',
+    ];
     await ctr('images pull', ...args);
-    assert.match((await ctr('images ls', 'name==upstream.invalid/ctr/mirrored:1')).stdout, /upstream\.invalid/);
+    assert.match(
+      (await ctr('images ls', 'name==upstream.invalid/ctr/mirrored:1')).stdout,
+      /upstream\.invalid/,
+    );
   });
 });

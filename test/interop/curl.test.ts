@@ -36,7 +36,15 @@ describe('curl', { skip: await skipWithout('curl') }, () => {
     const target = new URL(url, registry.url).href;
     await writeFile(workspace.file('body'), '');
     const how = method === 'HEAD' ? ['--head'] : ['--request', method];
-    const { stdout } = await runProgram('curl', ['--silent', '--write-out', '%{http_code}', ...how, ...files, ...args, target]);
+    const { stdout } = await runProgram('curl', [
+      '--silent',
+      '--write-out',
+      '%{http_code}',
+      ...how,
+      ...files,
+      ...args,
+      target,
+    ]);
     const headers = new Map<string, string>();
     for (const line of (await readFile(workspace.file('headers'), 'utf8')).split('\r\n')) {
       const colon = line.indexOf(': ');
@@ -55,7 +63,10 @@ describe('curl', { skip: await skipWithout('curl') }, () => {
     await writeFile(workspace.file('upload'), bytes);
     const location = await startUpload(repository);
     const url = withDigest(location, digestOf(bytes));
-    assert.equal((await curl('PUT', url, '--data-binary', `@${workspace.file('upload')}`, ...octets)).status, 201);
+    assert.equal(
+      (await curl('PUT', url, '--data-binary', `@${workspace.file('upload')}`, ...octets)).status,
+      201,
+    );
     return digestOf(bytes);
   }
 
@@ -72,7 +83,15 @@ describe('curl', { skip: await skipWithout('curl') }, () => {
     const digest = await pushBlob('curl/range', bytes);
     await writeFile(workspace.file('partial'), bytes.subarray(0, 123_456));
     const url = `${registry.url}/v2/curl/range/blobs/${digest}`;
-    await runProgram('curl', ['--silent', '--fail', '--continue-at', '-', '--output', workspace.file('partial'), url]);
+    await runProgram('curl', [
+      '--silent',
+      '--fail',
+      '--continue-at',
+      '-',
+      '--output',
+      workspace.file('partial'),
+      url,
+    ]);
     assert.deepEqual(await readFile(workspace.file('partial')), bytes);
   });
 
@@ -80,7 +99,10 @@ describe('curl', { skip: await skipWithout('curl') }, () => {
     const digest = await pushBlob('curl/range', Buffer.from('0123456789'));
     const url = `/v2/curl/range/blobs/${digest}`;
     const middle = await curl('GET', url, '--range', '2-4');
-    assert.deepEqual([middle.status, middle.body, middle.headers.get('content-range')], [206, '234', 'bytes 2-4/10']);
+    assert.deepEqual(
+      [middle.status, middle.body, middle.headers.get('content-range')],
+      [206, '234', 'bytes 2-4/10'],
+    );
     const suffix = await curl('GET', url, '--range', '-3');
     assert.deepEqual([suffix.status, suffix.body], [206, '789']);
     assert.equal((await curl('GET', url, '--range', '10-')).status, 416);
@@ -91,10 +113,20 @@ describe('curl', { skip: await skipWithout('curl') }, () => {
   test('sends an upload in pieces, asks how far it is, and closes it with the last piece', async () => {
     const bytes = randomBytes(5000);
     let location = await startUpload('curl/pieces');
-    for (const [from, to] of [[0, 1999], [2000, 3999]] as const) {
+    for (const [from, to] of [
+      [0, 1999],
+      [2000, 3999],
+    ] as const) {
       await writeFile(workspace.file('piece'), bytes.subarray(from, to + 1));
       const range = ['--header', `Content-Range: ${from}-${to}`];
-      const sent = await curl('PATCH', location, '--data-binary', `@${workspace.file('piece')}`, ...octets, ...range);
+      const sent = await curl(
+        'PATCH',
+        location,
+        '--data-binary',
+        `@${workspace.file('piece')}`,
+        ...octets,
+        ...range,
+      );
       assert.equal(sent.status, 202);
       assert.equal(sent.headers.get('range'), `0-${to}`);
       location = sent.headers.get('location') ?? '';
@@ -103,7 +135,15 @@ describe('curl', { skip: await skipWithout('curl') }, () => {
     assert.deepEqual([asked.status, asked.headers.get('range')], [204, '0-3999']);
     await writeFile(workspace.file('piece'), bytes.subarray(4000));
     const url = withDigest(asked.headers.get('location') ?? location, digestOf(bytes));
-    const closed = await curl('PUT', url, '--data-binary', `@${workspace.file('piece')}`, ...octets, '--header', 'Content-Range: 4000-4999');
+    const closed = await curl(
+      'PUT',
+      url,
+      '--data-binary',
+      `@${workspace.file('piece')}`,
+      ...octets,
+      '--header',
+      'Content-Range: 4000-4999',
+    );
     assert.equal(closed.status, 201);
     assert.deepEqual(await getBlob(registry, 'curl/pieces', digestOf(bytes)), bytes);
   });
@@ -112,11 +152,20 @@ describe('curl', { skip: await skipWithout('curl') }, () => {
     const bytes = randomBytes(2000);
     const location = await startUpload('curl/order');
     await writeFile(workspace.file('piece'), bytes.subarray(1000));
-    const wrong = ['--data-binary', `@${workspace.file('piece')}`, ...octets, '--header', 'Content-Range: 1000-1999'];
+    const wrong = [
+      '--data-binary',
+      `@${workspace.file('piece')}`,
+      ...octets,
+      '--header',
+      'Content-Range: 1000-1999',
+    ];
     assert.equal((await curl('PATCH', location, ...wrong)).status, 416);
     await writeFile(workspace.file('upload'), bytes);
     const url = withDigest(location, digestOf(bytes));
-    assert.equal((await curl('PUT', url, '--data-binary', `@${workspace.file('upload')}`, ...octets)).status, 201);
+    assert.equal(
+      (await curl('PUT', url, '--data-binary', `@${workspace.file('upload')}`, ...octets)).status,
+      201,
+    );
   });
 
   test('resumes an upload whose connection broke', { skip: onlyOurs }, async () => {
@@ -139,7 +188,10 @@ describe('curl', { skip: await skipWithout('curl') }, () => {
     await writeFile(workspace.file('rest'), bytes.subarray(keptBytes));
     const range = ['--header', `Content-Range: ${keptBytes}-${bytes.byteLength - 1}`];
     const url = withDigest(next, digestOf(bytes));
-    assert.equal((await curl('PUT', url, '--data-binary', `@${workspace.file('rest')}`, ...octets, ...range)).status, 201);
+    assert.equal(
+      (await curl('PUT', url, '--data-binary', `@${workspace.file('rest')}`, ...octets, ...range)).status,
+      201,
+    );
     assert.deepEqual(await getBlob(registry, 'curl/broken', digestOf(bytes)), bytes);
   });
 
@@ -179,7 +231,14 @@ describe('curl', { skip: await skipWithout('curl') }, () => {
     const image = await findInLayout(tools.folder, tools.tag);
     const target = `docker://${registry.host}/curl/etag:1`;
     const source = `oci:${tools.folder}:${tools.tag}`;
-    await runProgram('skopeo', ['copy', '--quiet', '--preserve-digests', '--dest-tls-verify=false', source, target]);
+    await runProgram('skopeo', [
+      'copy',
+      '--quiet',
+      '--preserve-digests',
+      '--dest-tls-verify=false',
+      source,
+      target,
+    ]);
     const url = '/v2/curl/etag/manifests/1';
     const first = await curl('GET', url);
     assert.equal(first.headers.get('docker-content-digest'), image.digest);

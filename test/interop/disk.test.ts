@@ -34,7 +34,8 @@ describe('the storage folder', { skip }, () => {
   test('is an image layout in the shape that zot gives it', async () => {
     const tools = await toolsImage();
     const image = await findInLayout(tools.folder, tools.tag);
-    for (const tag of ['1', 'latest']) await copy(ociName(tools), `docker://${registry.host}/disk/shape:${tag}`);
+    for (const tag of ['1', 'latest'])
+      await copy(ociName(tools), `docker://${registry.host}/disk/shape:${tag}`);
     const folder = path.join(registry.root, 'disk/shape');
     assert.equal(await readFile(path.join(folder, 'oci-layout'), 'utf8'), '{"imageLayoutVersion":"1.0.0"}');
     const index: unknown = JSON.parse(await readFile(path.join(folder, 'index.json'), 'utf8'));
@@ -68,16 +69,20 @@ describe('the storage folder', { skip }, () => {
     assert.equal(await getManifest(registry, 'disk/by-skopeo', 'new'), null, 'unknown before');
     await mkdir(path.dirname(folder), { recursive: true });
     await copy(ociName(tools), `oci:${folder}:new`);
-    const isServed = async (): Promise<boolean> => (await digestOfTag(registry, 'disk/by-skopeo', 'new')) !== null;
+    const isServed = async (): Promise<boolean> =>
+      (await digestOfTag(registry, 'disk/by-skopeo', 'new')) !== null;
     const firstMs = await eventually(isServed, noticedWithinMs, 'the new repository');
     assert.equal(await assertServed(registry, 'disk/by-skopeo', await findInLayout(folder, 'new')), 4);
 
     const debian = await debianImage();
     const { digest } = await findInLayout(debian.folder, debian.tag);
     await copy(ociName(debian), `oci:${folder}:new`);
-    const isMoved = async (): Promise<boolean> => (await digestOfTag(registry, 'disk/by-skopeo', 'new')) === digest;
+    const isMoved = async (): Promise<boolean> =>
+      (await digestOfTag(registry, 'disk/by-skopeo', 'new')) === digest;
     const secondMs = await eventually(isMoved, noticedWithinMs, 'the moved tag');
-    t.diagnostic(`new repository served after ${firstMs.toFixed(0)} ms, moved tag after ${secondMs.toFixed(0)} ms`);
+    t.diagnostic(
+      `new repository served after ${firstMs.toFixed(0)} ms, moved tag after ${secondMs.toFixed(0)} ms`,
+    );
     await assertServed(registry, 'disk/by-skopeo', await findInLayout(folder, 'new'));
   });
 
@@ -86,7 +91,8 @@ describe('the storage folder', { skip }, () => {
     const folder = path.join(registry.root, 'disk/index-by-skopeo');
     await mkdir(path.dirname(folder), { recursive: true });
     await copy('--all', ociName(hello), `oci:${folder}:v1`);
-    const isServed = async (): Promise<boolean> => (await digestOfTag(registry, 'disk/index-by-skopeo', 'v1')) !== null;
+    const isServed = async (): Promise<boolean> =>
+      (await digestOfTag(registry, 'disk/index-by-skopeo', 'v1')) !== null;
     await eventually(isServed, noticedWithinMs, 'the index');
     assert.equal(await assertServed(registry, 'disk/index-by-skopeo', await findInLayout(folder, 'v1')), 10);
   });
@@ -128,7 +134,10 @@ describe('a folder of layouts written before the registry starts', { skip }, () 
     const catalog: unknown = await (await fetch(`${registry.url}/v2/_catalog`)).json();
     assert.deepEqual(catalog, { repositories: ['deep/er/hello', 'tools'] });
     assert.deepEqual(await getTags(registry, 'tools'), ['one', 'two']);
-    assert.equal(await assertServed(registry, 'deep/er/hello', await findInLayout(hello.folder, hello.tag)), 10);
+    assert.equal(
+      await assertServed(registry, 'deep/er/hello', await findInLayout(hello.folder, hello.tag)),
+      10,
+    );
     assert.equal(await assertServed(registry, 'tools', await findInLayout(tools.folder, tools.tag)), 4);
   });
 });

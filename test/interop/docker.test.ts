@@ -24,7 +24,10 @@ describe('docker', { skip }, () => {
     try {
       await eventually(async () => (await tryDocker('version')).exitCode === 0, 30_000, 'the daemon answers');
     } catch {
-      whyNoDaemon = absent('dockerd', `the Docker daemon does not start here: ${daemon.stderr().slice(-500)}`);
+      whyNoDaemon = absent(
+        'dockerd',
+        `the Docker daemon does not start here: ${daemon.stderr().slice(-500)}`,
+      );
     }
   });
   after(async () => {
@@ -87,7 +90,10 @@ describe('docker', { skip }, () => {
     await docker('push', remote('docker/base:1'));
     await docker('rmi', remote('docker/base:1'));
     await mkdir(workspace.file('context'), { recursive: true });
-    await writeFile(workspace.file('context/Dockerfile'), `FROM ${remote('docker/base:1')}\nCOPY new.txt /new.txt\n`);
+    await writeFile(
+      workspace.file('context/Dockerfile'),
+      `FROM ${remote('docker/base:1')}\nCOPY new.txt /new.txt\n`,
+    );
     await writeFile(workspace.file('context/new.txt'), 'new');
     await docker('build', '--network=none', '--tag', remote('docker/derived:1'), workspace.file('context'));
     const output = await docker('push', remote('docker/derived:1'));
@@ -102,7 +108,13 @@ describe('docker', { skip }, () => {
   test('pulls an OCI image that another client pushed', async (t) => {
     if (whyNoDaemon !== false) return t.skip(whyNoDaemon);
     const debian = await debianImage();
-    const args = ['copy', '--quiet', '--preserve-digests', '--dest-tls-verify=false', `oci:${debian.folder}:${debian.tag}`];
+    const args = [
+      'copy',
+      '--quiet',
+      '--preserve-digests',
+      '--dest-tls-verify=false',
+      `oci:${debian.folder}:${debian.tag}`,
+    ];
     await runProgram('skopeo', [...args, `docker://${remote('docker/debian:bookworm')}`]);
     await docker('pull', remote('docker/debian:bookworm'));
     const format = ['--format', '{{.Architecture}} {{len .RootFS.Layers}}'];
@@ -113,7 +125,14 @@ describe('docker', { skip }, () => {
     if (whyNoDaemon !== false) return t.skip(whyNoDaemon);
     for (const tag of ['a', 'b']) await importImage(remote(`docker/all:${tag}`));
     await docker('push', '--all-tags', remote('docker/all'));
-    await docker('manifest', 'create', '--insecure', remote('docker/all:list'), remote('docker/all:a'), remote('docker/all:b'));
+    await docker(
+      'manifest',
+      'create',
+      '--insecure',
+      remote('docker/all:list'),
+      remote('docker/all:a'),
+      remote('docker/all:b'),
+    );
     await docker('manifest', 'push', '--insecure', remote('docker/all:list'));
     const served = await getManifest(registry, 'docker/all', 'list');
     assert.equal(served?.mediaType, mediaTypes.dockerList);

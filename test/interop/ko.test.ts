@@ -32,7 +32,12 @@ describe('ko', { skip: (await skipWithoutGoTool('ko')) || (await skipWithoutGoTo
     const manifests: Descriptor[] = [];
     for (const platform of platforms) {
       const rootfs = { type: 'layers', diff_ids: [] };
-      const config = await writer.addJson(mediaTypes.config, { ...platform, config: {}, rootfs, history: [] });
+      const config = await writer.addJson(mediaTypes.config, {
+        ...platform,
+        config: {},
+        rootfs,
+        history: [],
+      });
       const image = { schemaVersion: 2, mediaType: mediaTypes.manifest, config, layers: [] };
       manifests.push({ ...(await writer.addJson(mediaTypes.manifest, image)), platform });
     }
@@ -40,7 +45,14 @@ describe('ko', { skip: (await skipWithoutGoTool('ko')) || (await skipWithoutGoTo
     await writer.tag('base', await writer.addJson(mediaTypes.index, index));
     const host = `reg=${registry.host},tls=disabled`;
     const target = `${registry.host}/ko/base:1`;
-    await runProgram(goTool('regctl'), ['image', 'copy', '--host', host, `ocidir://${writer.folder}:base`, target]);
+    await runProgram(goTool('regctl'), [
+      'image',
+      'copy',
+      '--host',
+      host,
+      `ocidir://${writer.folder}:base`,
+      target,
+    ]);
   }
 
   async function ko(repository: string, ...args: readonly string[]): Promise<string> {
@@ -50,18 +62,27 @@ describe('ko', { skip: (await skipWithoutGoTool('ko')) || (await skipWithoutGoTo
       KOCACHE: workspace.file('cache'),
     };
     const cwd = path.join(projectRoot, 'test/interop/hello');
-    return (await runProgram(goTool('ko'), ['build', ...args, '.'], { cwd, env, timeoutMs: 5 * 60_000 })).stdout.trim();
+    return (
+      await runProgram(goTool('ko'), ['build', ...args, '.'], { cwd, env, timeoutMs: 5 * 60_000 })
+    ).stdout.trim();
   }
 
   test('publishes a Go program for two platforms with an SBOM for each', async () => {
-    const reference = await ko('ko/hello', '--bare', '--platform=linux/amd64,linux/arm64', '--tags=v1,latest');
+    const reference = await ko(
+      'ko/hello',
+      '--bare',
+      '--platform=linux/amd64,linux/arm64',
+      '--tags=v1,latest',
+    );
     const served = await getManifest(registry, 'ko/hello', 'v1');
     assert.equal(served?.mediaType, mediaTypes.index);
     assert.equal(reference, `${registry.host}/ko/hello@${served.digest}`);
     assert.equal((await getManifest(registry, 'ko/hello', 'latest'))?.digest, served.digest);
     assert.equal(readManifest(JSON.parse(served.bytes.toString())).manifests?.length, 2);
     await assertServed(registry, 'ko/hello', { ...served, size: served.bytes.byteLength });
-    const sboms = (await getTags(registry, 'ko/hello')).filter((tag) => /^sha256-[0-9a-f]{64}\.sbom$/.test(tag));
+    const sboms = (await getTags(registry, 'ko/hello')).filter((tag) =>
+      /^sha256-[0-9a-f]{64}\.sbom$/.test(tag),
+    );
     assert.equal(sboms.length, 3, 'one for the index and one for each image');
     for (const tag of sboms) {
       const sbom = await getManifest(registry, 'ko/hello', tag);

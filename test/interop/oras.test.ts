@@ -3,10 +3,24 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { helloIndex, toolsImage } from './support/fixtures.ts';
-import { digestOf, findInLayout, mediaTypes, readManifest, tagsInLayout, type Descriptor } from './support/layout.ts';
+import {
+  digestOf,
+  findInLayout,
+  mediaTypes,
+  readManifest,
+  tagsInLayout,
+  type Descriptor,
+} from './support/layout.ts';
 import { goTool, runProgram, skipWithoutGoTool, tryProgram } from './support/program.ts';
 import { onlyOurs, openRegistry, type Registry } from './support/registry.ts';
-import { assertInLayout, assertServed, digestOfTag, getManifest, getReferrers, getTags } from './support/served.ts';
+import {
+  assertInLayout,
+  assertServed,
+  digestOfTag,
+  getManifest,
+  getReferrers,
+  getTags,
+} from './support/served.ts';
 import { makeWorkspace, type Workspace } from './support/workspace.ts';
 
 describe('oras', { skip: await skipWithoutGoTool('oras') }, () => {
@@ -40,7 +54,11 @@ describe('oras', { skip: await skipWithoutGoTool('oras') }, () => {
     await mkdir(workspace.file('tree/deep'), { recursive: true });
     await writeFile(workspace.file('tree/deep/file.txt'), 'in a folder');
     const files = ['signature.bin:application/octet-stream', 'tree'];
-    await oras('push --plain-http --artifact-type application/x-test', remote('oras/files:1,latest'), ...files);
+    await oras(
+      'push --plain-http --artifact-type application/x-test',
+      remote('oras/files:1,latest'),
+      ...files,
+    );
     assert.deepEqual(await getTags(registry, 'oras/files'), ['1', 'latest']);
     const served = await getManifest(registry, 'oras/files', '1');
     assert.ok(served !== null);
@@ -52,7 +70,10 @@ describe('oras', { skip: await skipWithoutGoTool('oras') }, () => {
   });
 
   test('pushes an artifact without files (empty config descriptor)', async () => {
-    await oras('push --plain-http --artifact-type application/x-empty --annotation a=b', remote('oras/empty:1'));
+    await oras(
+      'push --plain-http --artifact-type application/x-empty --annotation a=b',
+      remote('oras/empty:1'),
+    );
     const served = await getManifest(registry, 'oras/empty', '1');
     assert.ok(served !== null);
     const manifest = readManifest(JSON.parse(served.bytes.toString()));
@@ -62,14 +83,28 @@ describe('oras', { skip: await skipWithoutGoTool('oras') }, () => {
 
   test('attaches artifacts to an image and discovers them', { skip: onlyOurs }, async () => {
     const image = await pushTools('oras/subject:1');
-    await oras('attach --plain-http --artifact-type application/spdx+json', remote('oras/subject:1'), 'sbom.json');
-    await oras('attach --plain-http --artifact-type application/x-sig', remote('oras/subject:1'), 'signature.bin');
+    await oras(
+      'attach --plain-http --artifact-type application/spdx+json',
+      remote('oras/subject:1'),
+      'sbom.json',
+    );
+    await oras(
+      'attach --plain-http --artifact-type application/x-sig',
+      remote('oras/subject:1'),
+      'signature.bin',
+    );
     const referrers = await getReferrers(registry, 'oras/subject', image.digest);
-    assert.deepEqual(referrers.map((one) => String(one.artifactType)).toSorted(), ['application/spdx+json', 'application/x-sig']);
+    assert.deepEqual(referrers.map((one) => String(one.artifactType)).toSorted(), [
+      'application/spdx+json',
+      'application/x-sig',
+    ]);
     for (const referrer of referrers) await assertServed(registry, 'oras/subject', referrer);
 
     const found: unknown = JSON.parse(
-      await oras('discover --plain-http --format json --artifact-type application/x-sig', remote('oras/subject:1')),
+      await oras(
+        'discover --plain-http --format json --artifact-type application/x-sig',
+        remote('oras/subject:1'),
+      ),
     );
     const signature = referrers.find((one) => one.artifactType === 'application/x-sig');
     assert.ok(signature !== undefined);
@@ -77,32 +112,56 @@ describe('oras', { skip: await skipWithoutGoTool('oras') }, () => {
     assert.doesNotMatch(JSON.stringify(found), /spdx/);
     assert.deepEqual(await getTags(registry, 'oras/subject'), ['1'], 'no fallback tag is needed');
 
-    await oras('attach --plain-http --artifact-type application/x-timestamp', remote(`oras/subject@${signature.digest}`), 'sbom.json');
+    await oras(
+      'attach --plain-http --artifact-type application/x-timestamp',
+      remote(`oras/subject@${signature.digest}`),
+      'sbom.json',
+    );
     const tree = await oras('discover --plain-http --format tree', remote('oras/subject:1'));
     assert.match(tree, /application\/x-timestamp/, 'a referrer of a referrer');
   });
 
   test('copies an artifact with all its referrers, to a layout and back', { skip: onlyOurs }, async () => {
     const image = await pushTools('oras/graph:1');
-    await oras('attach --plain-http --artifact-type application/x-sig', remote('oras/graph:1'), 'signature.bin');
-    await oras('cp --recursive --from-plain-http --to-plain-http', remote('oras/graph:1'), remote('oras/graph-copy:1'));
+    await oras(
+      'attach --plain-http --artifact-type application/x-sig',
+      remote('oras/graph:1'),
+      'signature.bin',
+    );
+    await oras(
+      'cp --recursive --from-plain-http --to-plain-http',
+      remote('oras/graph:1'),
+      remote('oras/graph-copy:1'),
+    );
     const expected = await getReferrers(registry, 'oras/graph', image.digest);
     assert.equal(expected.length, 1);
     assert.deepEqual(await getReferrers(registry, 'oras/graph-copy', image.digest), expected);
 
-    await oras('cp --recursive --from-plain-http --to-oci-layout', remote('oras/graph:1'), `${workspace.file('layout')}:1`);
+    await oras(
+      'cp --recursive --from-plain-http --to-oci-layout',
+      remote('oras/graph:1'),
+      `${workspace.file('layout')}:1`,
+    );
     await assertInLayout(workspace.file('layout'), image);
     const [referrer] = expected;
     assert.ok(referrer !== undefined);
     await assertInLayout(workspace.file('layout'), referrer);
-    await oras('cp --recursive --from-oci-layout --to-plain-http', `${workspace.file('layout')}:1`, remote('oras/graph-back:1'));
+    await oras(
+      'cp --recursive --from-oci-layout --to-plain-http',
+      `${workspace.file('layout')}:1`,
+      remote('oras/graph-back:1'),
+    );
     assert.deepEqual(await getReferrers(registry, 'oras/graph-back', image.digest), expected);
   });
 
   test('backs up a repository and restores it', { skip: onlyOurs }, async () => {
     const image = await pushTools('oras/backup:1');
     await pushTools('oras/backup:2');
-    await oras('attach --plain-http --artifact-type application/x-sig', remote('oras/backup:1'), 'signature.bin');
+    await oras(
+      'attach --plain-http --artifact-type application/x-sig',
+      remote('oras/backup:1'),
+      'signature.bin',
+    );
     await oras('backup --plain-http --include-referrers --output backup', remote('oras/backup:1,2'));
     await oras('restore --plain-http --input backup', remote('oras/restored:1,2'));
     assert.deepEqual(await getTags(registry, 'oras/restored'), ['1', '2']);
@@ -113,7 +172,11 @@ describe('oras', { skip: await skipWithoutGoTool('oras') }, () => {
   test('copies an index with all its images, or one platform of it', async () => {
     const hello = await helloIndex();
     const index = await findInLayout(hello.folder, hello.tag);
-    await oras('cp --from-oci-layout --to-plain-http', `${hello.folder}:${hello.tag}`, remote('oras/hello:v1'));
+    await oras(
+      'cp --from-oci-layout --to-plain-http',
+      `${hello.folder}:${hello.tag}`,
+      remote('oras/hello:v1'),
+    );
     assert.equal(await assertServed(registry, 'oras/hello', index), 10);
     const both = ['--from-plain-http', '--to-plain-http', '--platform', 'linux/arm64'];
     await oras('cp', ...both, remote('oras/hello:v1'), remote('oras/hello-arm:v1'));
@@ -141,7 +204,13 @@ describe('oras', { skip: await skipWithoutGoTool('oras') }, () => {
     await oras('blob fetch --plain-http --output fetched.json', remote(`oras/parts@${digest}`));
     assert.deepEqual(await readFile(workspace.file('fetched.json')), bytes);
     await oras('blob delete --plain-http --force', remote(`oras/parts@${digest}`));
-    const gone = await tryProgram(goTool('oras'), ['blob', 'fetch', '--plain-http', '--descriptor', remote(`oras/parts@${digest}`)]);
+    const gone = await tryProgram(goTool('oras'), [
+      'blob',
+      'fetch',
+      '--plain-http',
+      '--descriptor',
+      remote(`oras/parts@${digest}`),
+    ]);
     assert.notEqual(gone.exitCode, 0);
 
     const image = await pushTools('oras/parts:1');
@@ -156,7 +225,11 @@ describe('oras', { skip: await skipWithoutGoTool('oras') }, () => {
   test('tags and lists', async () => {
     await pushTools('oras/tags:one');
     await oras('tag --plain-http', remote('oras/tags:one'), 'two', 'three');
-    assert.deepEqual((await oras('repo tags --plain-http', remote('oras/tags'))).split('\n').toSorted(), ['one', 'three', 'two']);
+    assert.deepEqual((await oras('repo tags --plain-http', remote('oras/tags'))).split('\n').toSorted(), [
+      'one',
+      'three',
+      'two',
+    ]);
     const repositories = (await oras('repo ls --plain-http', registry.host)).split('\n');
     assert.ok(repositories.includes('oras/tags'), repositories.join(' '));
   });

@@ -6,7 +6,15 @@ import { helloIndex, toolsImage, type Fixture } from './support/fixtures.ts';
 import { digestOf, findInLayout, mediaTypes, readManifest, type Descriptor } from './support/layout.ts';
 import { goTool, runProgram, skipWithoutGoTool, tryProgram } from './support/program.ts';
 import { onlyOurs, openRegistry, type Registry } from './support/registry.ts';
-import { assertInLayout, assertServed, digestOfTag, getBlob, getManifest, getReferrers, getTags } from './support/served.ts';
+import {
+  assertInLayout,
+  assertServed,
+  digestOfTag,
+  getBlob,
+  getManifest,
+  getReferrers,
+  getTags,
+} from './support/served.ts';
 import { makeWorkspace, type Workspace } from './support/workspace.ts';
 
 describe('regctl', { skip: await skipWithoutGoTool('regctl') }, () => {
@@ -59,7 +67,13 @@ describe('regctl', { skip: await skipWithoutGoTool('regctl') }, () => {
 
   test('makes an index of images and an index of indexes', async () => {
     await pushTools('regctl/index:one');
-    await regctl('index create --ref', remote('regctl/index:one'), '--platform', 'linux/amd64', remote('regctl/index:flat'));
+    await regctl(
+      'index create --ref',
+      remote('regctl/index:one'),
+      '--platform',
+      'linux/amd64',
+      remote('regctl/index:flat'),
+    );
     await regctl('index create --ref', remote('regctl/index:flat'), remote('regctl/index:nested'));
     const nested = await getManifest(registry, 'regctl/index', 'nested');
     assert.equal(nested?.mediaType, mediaTypes.index);
@@ -83,10 +97,16 @@ describe('regctl', { skip: await skipWithoutGoTool('regctl') }, () => {
     await writeFile(workspace.file('sbom.json'), '{"spdxVersion":"SPDX-2.3"}');
     await writeFile(workspace.file('note.txt'), 'a note');
     const subject = ['--subject', remote('regctl/artifacts:1')];
-    await regctl('artifact put --artifact-type application/spdx+json --file sbom.json --annotation kind=sbom', ...subject);
+    await regctl(
+      'artifact put --artifact-type application/spdx+json --file sbom.json --annotation kind=sbom',
+      ...subject,
+    );
     await regctl('artifact put --artifact-type text/x-note --file note.txt', ...subject);
     const referrers = await getReferrers(registry, 'regctl/artifacts', image.digest);
-    assert.deepEqual(referrers.map((one) => String(one.artifactType)).toSorted(), ['application/spdx+json', 'text/x-note']);
+    assert.deepEqual(referrers.map((one) => String(one.artifactType)).toSorted(), [
+      'application/spdx+json',
+      'text/x-note',
+    ]);
     const format = ['--format', '{{range .Descriptors}}{{.Digest}} {{.ArtifactType}}{{end}}'];
     const filter = ['--filter-artifact-type', 'application/spdx+json'];
     const listed = await regctl('artifact list', ...format, ...filter, remote('regctl/artifacts:1'));
@@ -145,7 +165,11 @@ describe('regctl', { skip: await skipWithoutGoTool('regctl') }, () => {
     const options = { env: environment(), cwd: workspace.folder };
     await runProgram('/bin/sh', ['-c', shell, remote('regctl/manifest:copy')], options);
     assert.equal(await digestOfTag(registry, 'regctl/manifest', 'copy'), image.digest);
-    const refused = await tryProgram('/bin/sh', ['-c', shell, remote('regctl/manifest-without-blobs:1')], options);
+    const refused = await tryProgram(
+      '/bin/sh',
+      ['-c', shell, remote('regctl/manifest-without-blobs:1')],
+      options,
+    );
     assert.notEqual(refused.exitCode, 0);
     assert.equal(await digestOfTag(registry, 'regctl/manifest-without-blobs', '1'), null);
   });

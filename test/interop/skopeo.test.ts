@@ -54,7 +54,11 @@ describe('skopeo', { skip: await skipWithout('skopeo') }, () => {
     const image = await findInLayout(debian.folder, debian.tag);
     await copy('--preserve-digests', ociName(debian), remote('library/debian:bookworm'));
     await assertServed(registry, 'library/debian', image);
-    await copy('--preserve-digests', remote(`library/debian@${image.digest}`), `oci:${workspace.file('debian')}:b`);
+    await copy(
+      '--preserve-digests',
+      remote(`library/debian@${image.digest}`),
+      `oci:${workspace.file('debian')}:b`,
+    );
     await assertInLayout(workspace.file('debian'), image);
   });
 
@@ -75,7 +79,10 @@ describe('skopeo', { skip: await skipWithout('skopeo') }, () => {
     await copy('--format', 'v2s2', ociName(tools), remote('skopeo/docker:1'));
     const served = await getManifest(registry, 'skopeo/docker', '1');
     assert.equal(served?.mediaType, mediaTypes.dockerManifest);
-    assert.equal(await skopeo('inspect', '--raw', '--tls-verify=false', remote('skopeo/docker:1')), served.bytes.toString());
+    assert.equal(
+      await skopeo('inspect', '--raw', '--tls-verify=false', remote('skopeo/docker:1')),
+      served.bytes.toString(),
+    );
     await copy(remote('skopeo/docker:1'), `dir:${workspace.file('docker')}`);
     assert.deepEqual(await readFile(workspace.file('docker/manifest.json')), served.bytes);
   });
@@ -99,7 +106,13 @@ describe('skopeo', { skip: await skipWithout('skopeo') }, () => {
     );
     const list: unknown = JSON.parse(await skopeo('list-tags', '--tls-verify=false', remote('skopeo/from')));
     assert.deepEqual(list, { Repository: `${registry.host}/skopeo/from`, Tags: ['1', '2'] });
-    const inspected = await skopeo('inspect', '--tls-verify=false', '--format', '{{.Digest}}', remote('skopeo/from:2'));
+    const inspected = await skopeo(
+      'inspect',
+      '--tls-verify=false',
+      '--format',
+      '{{.Digest}}',
+      remote('skopeo/from:2'),
+    );
     assert.equal(inspected.trim(), await digestOfTag(registry, 'skopeo/from', '2'));
   });
 
@@ -107,7 +120,16 @@ describe('skopeo', { skip: await skipWithout('skopeo') }, () => {
     await copy(ociName(tools), remote('skopeo/mirror:1'));
     await copy(ociName(tools), remote('skopeo/mirror:2'));
     const target = workspace.file('mirror');
-    await skopeo('sync', '--src', 'docker', '--dest', 'dir', '--src-tls-verify=false', `${registry.host}/skopeo/mirror`, target);
+    await skopeo(
+      'sync',
+      '--src',
+      'docker',
+      '--dest',
+      'dir',
+      '--src-tls-verify=false',
+      `${registry.host}/skopeo/mirror`,
+      target,
+    );
     const manifest = await readFile(`${target}/mirror:2/manifest.json`);
     assert.deepEqual(manifest, (await getManifest(registry, 'skopeo/mirror', '2'))?.bytes);
   });

@@ -32,7 +32,10 @@ export async function startDockerRegistry(): Promise<PeerRegistry> {
     // Without this the registry would try to export traces to a collector.
     env: { OTEL_TRACES_EXPORTER: 'none' },
   });
-  const host = await running.waitForLine((line) => /listening on (127\.0\.0\.1:\d+)/.exec(line)?.[1] ?? null, 10_000);
+  const host = await running.waitForLine(
+    (line) => /listening on (127\.0\.0\.1:\d+)/.exec(line)?.[1] ?? null,
+    10_000,
+  );
   return {
     url: `http://${host}`,
     host,

@@ -51,7 +51,10 @@ export function startProcess(options: ProcessOptions): RunningProcess {
   const stdout = new TextTail(256 * 1024);
   const stderr = new TextTail(64 * 1024);
   const watchers = new Set<(line: string) => void>();
-  for (const [stream, tail] of [[child.stdout, stdout], [child.stderr, stderr]] as const) {
+  for (const [stream, tail] of [
+    [child.stdout, stdout],
+    [child.stderr, stderr],
+  ] as const) {
     createInterface({ input: stream }).on('line', (line) => {
       tail.add(`${line}\n`);
       for (const watcher of watchers) watcher(line);

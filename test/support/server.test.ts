@@ -14,7 +14,8 @@ const config = JSON.parse(readFileSync(process.argv[3], 'utf8'));
 if (config.log.level === 'refuse') { console.error('refused'); process.exit(1); }
 const server = createServer((request, response) => response.end(JSON.stringify(config)));
 server.listen(Number(config.http.port), config.http.address, () => {
-  if (config.log.level !== 'silent') console.log(JSON.stringify({ message: 'listening', url: 'http://127.0.0.1:' + server.address().port + '/' }));
+  const url = 'http://127.0.0.1:' + server.address().port + '/';
+  if (config.log.level !== 'silent') console.log(JSON.stringify({ message: 'listening', url }));
 });
 process.on('SIGTERM', () => process.exit(0));
 `;
@@ -61,5 +62,8 @@ test('reports a server that cannot be started', async () => {
 });
 
 test('gives up on a server that does not listen in time', async () => {
-  await assert.rejects(startServer({ command, config: { log: { level: 'silent' } }, readyTimeoutMs: 500 }), /did not start/);
+  await assert.rejects(
+    startServer({ command, config: { log: { level: 'silent' } }, readyTimeoutMs: 500 }),
+    /did not start/,
+  );
 });

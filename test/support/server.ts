@@ -82,7 +82,10 @@ function defaultConfig(root: string): Record<string, unknown> {
   };
 }
 
-function mergeConfig(base: Record<string, unknown>, changes: Record<string, unknown>): Record<string, unknown> {
+function mergeConfig(
+  base: Record<string, unknown>,
+  changes: Record<string, unknown>,
+): Record<string, unknown> {
   const merged: Record<string, unknown> = { ...base };
   for (const [key, value] of Object.entries(changes)) {
     const before = merged[key];

@@ -27,8 +27,13 @@ export async function toolsImage(): Promise<Fixture> {
     await cp('/bin/busybox', path.join(bin, 'busybox'));
     for (const name of ['sh', 'ls', 'cat', 'echo', 'wget']) await symlink('busybox', path.join(bin, name));
     await mkdir(path.join(work, 'text/usr/share'), { recursive: true });
-    await cp('/usr/share/common-licenses', path.join(work, 'text/usr/share/common-licenses'), { recursive: true });
-    const layers = [await addLayer(writer, path.join(work, 'base')), await addLayer(writer, path.join(work, 'text'))];
+    await cp('/usr/share/common-licenses', path.join(work, 'text/usr/share/common-licenses'), {
+      recursive: true,
+    });
+    const layers = [
+      await addLayer(writer, path.join(work, 'base')),
+      await addLayer(writer, path.join(work, 'text')),
+    ];
     return await addImage(writer, layers, { architecture: 'amd64', os: 'linux' });
   });
 }
@@ -43,7 +48,12 @@ export async function helloIndex(): Promise<Fixture> {
       manifests.push({ ...(await addImage(writer, [await addLayer(writer, folder)], platform)), platform });
     }
     const annotations = { 'org.opencontainers.image.title': 'hello' };
-    return await writer.addJson(mediaTypes.index, { schemaVersion: 2, mediaType: mediaTypes.index, manifests, annotations });
+    return await writer.addJson(mediaTypes.index, {
+      schemaVersion: 2,
+      mediaType: mediaTypes.index,
+      manifests,
+      annotations,
+    });
   });
 }
 
@@ -57,7 +67,9 @@ export const helloPlatforms = [
 export async function debianImage(): Promise<Fixture> {
   return await cached('debian', 'bookworm', async (writer, work) => {
     const tarFile = path.join(work, 'root.tar');
-    const excluded = ['doc', 'man', 'locale', 'info'].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
+    const excluded = ['doc', 'man', 'locale', 'info'].map(
+      (name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`,
+    );
     const args = ['--mode=root', '--variant=minbase', ...excluded, 'bookworm', tarFile];
     await runProgram('mmdebstrap', args, { timeoutMs: 10 * 60_000 });
     const layer = await addTar(writer, tarFile);
@@ -69,7 +81,11 @@ export async function debianImage(): Promise<Fixture> {
 export async function buildHello(target: string, architecture: string): Promise<void> {
   const env = { CGO_ENABLED: '0', GOOS: 'linux', GOARCH: architecture };
   const args = ['build', '-p', '2', '-trimpath', '-ldflags=-s -w -buildid=', '-o', target, '.'];
-  await runProgram('go', args, { cwd: path.join(projectRoot, 'test/interop/hello'), env, timeoutMs: 5 * 60_000 });
+  await runProgram('go', args, {
+    cwd: path.join(projectRoot, 'test/interop/hello'),
+    env,
+    timeoutMs: 5 * 60_000,
+  });
 }
 
 interface Layer {

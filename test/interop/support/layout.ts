@@ -104,9 +104,11 @@ export async function tagsInLayout(folder: string): Promise<string[]> {
 
 /** Checks that a document has the outer shape of a manifest, so that its members can be read with types. */
 export function readManifest(value: unknown): Manifest {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error('this is no manifest');
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new Error('this is no manifest');
   for (const key of ['layers', 'manifests'] as const) {
-    if (key in value && !Array.isArray(Reflect.get(value, key))) throw new Error(`${key} of the manifest is no list`);
+    if (key in value && !Array.isArray(Reflect.get(value, key)))
+      throw new Error(`${key} of the manifest is no list`);
   }
   return value;
 }

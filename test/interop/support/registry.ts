@@ -33,7 +33,8 @@ export async function openRegistry(config: Record<string, unknown> = {}): Promis
     root: server.root,
     async stop() {
       const exitCode = await server.stop();
-      if (exitCode !== 0) throw new Error(`the server ended with exit code ${exitCode}\n${server.stdout().slice(-4000)}`);
+      if (exitCode !== 0)
+        throw new Error(`the server ended with exit code ${exitCode}\n${server.stdout().slice(-4000)}`);
     },
   };
 }

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { blobFile, childrenOf, digestOf, isManifest, mediaTypes, readManifest, type Descriptor } from './layout.ts';
+import {
+  blobFile,
+  childrenOf,
+  digestOf,
+  isManifest,
+  mediaTypes,
+  readManifest,
+  type Descriptor,
+} from './layout.ts';
 import type { Registry } from './registry.ts';
 
 const accept = Object.values(mediaTypes).join(', ');
@@ -17,7 +25,9 @@ export async function getManifest(
   repository: string,
   reference: string,
 ): Promise<ServedManifest | null> {
-  const response = await fetch(`${registry.url}/v2/${repository}/manifests/${reference}`, { headers: { accept } });
+  const response = await fetch(`${registry.url}/v2/${repository}/manifests/${reference}`, {
+    headers: { accept },
+  });
   const bytes = Buffer.from(await response.arrayBuffer());
   if (response.status === 404) return null;
   assert.equal(response.status, 200, bytes.toString());
@@ -27,7 +37,11 @@ export async function getManifest(
 }
 
 /** The digest of a tag, or `null` when there is no such tag. */
-export async function digestOfTag(registry: Registry, repository: string, tag: string): Promise<string | null> {
+export async function digestOfTag(
+  registry: Registry,
+  repository: string,
+  tag: string,
+): Promise<string | null> {
   return (await getManifest(registry, repository, tag))?.digest ?? null;
 }
 
@@ -41,7 +55,11 @@ export async function getBlob(registry: Registry, repository: string, digest: st
  * Asserts that the registry serves a whole tree of content (an index with all its images, an image with all its blobs)
  * to the bit: every digest and size of it is checked on what arrives. Returns the number of objects read.
  */
-export async function assertServed(registry: Registry, repository: string, root: Descriptor): Promise<number> {
+export async function assertServed(
+  registry: Registry,
+  repository: string,
+  root: Descriptor,
+): Promise<number> {
   const served = await getManifest(registry, repository, root.digest);
   assert.ok(served !== null, `${repository}@${root.digest} is served`);
   assert.equal(served.digest, root.digest);
