@@ -1,5 +1,6 @@
 import { mkdir, mkdtemp, readFile, rename, rm, access, cp, symlink } from 'node:fs/promises';
 import path from 'node:path';
+import process from 'node:process';
 import { promisify } from 'node:util';
 import { createHash } from 'node:crypto';
 import { gzip } from 'node:zlib';
@@ -11,7 +12,8 @@ const compress = promisify(gzip);
 
 /** Counts up when what a fixture holds changes, so that a cached one of before is not used. */
 const fixturesVersion = 1;
-const cacheFolder = path.join(projectRoot, '.cache/fixtures', `v${fixturesVersion}`);
+const configuredFolder = process.env['ZOT_FIXTURES_DIR'] ?? '';
+const cacheFolder = path.resolve(projectRoot, configuredFolder || '.cache/fixtures', `v${fixturesVersion}`);
 
 /** A cached image layout of real files. Treat it as read-only: suites copy from it. */
 export interface Fixture {
