@@ -1,5 +1,5 @@
 /**
- * The contract of a storage driver: durable bytes under paths. `driver.contract.ts` is the suite that every
+ * The contract of a storage driver: durable bytes under paths. `driver-contract.suite.ts` is the suite that every
  * driver must pass; a third party can write a driver against these two files alone.
  *
  * Paths are relative, `/` between components, never empty, never with `.` or `..`: they come from `paths.ts`

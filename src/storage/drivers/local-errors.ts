@@ -28,7 +28,10 @@ export function systemCode(error: unknown): string {
 export function localError(error: unknown, path: string): StorageError {
   if (error instanceof StorageError) return error;
   const code = systemCode(error);
-  return new StorageError(FAULTS[code] ?? 'unavailable', path, { cause: error, message: `${code || 'error'} at ${path}` });
+  return new StorageError(FAULTS[code] ?? 'unavailable', path, {
+    cause: error,
+    message: `${code || 'error'} at ${path}`,
+  });
 }
 
 /** Whether a failed call says that nothing is there. */

@@ -1,7 +1,6 @@
-import { fstatSync } from 'node:fs';
-import type { BigIntStats } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
+import type { BigIntStats, Stats } from 'node:fs';
 import type { FileReader, FileStat, FileWriter } from '../driver.ts';
+import type { OpenFile } from './file-system.ts';
 import { localError } from './local-errors.ts';
 
 /** Size, inode, mtime and ctime in nanoseconds: any replacement or change of a file alters one of them. */
@@ -16,14 +15,12 @@ export function localStat(stat: BigIntStats): FileStat {
 export class LocalReader implements FileReader {
   readonly sizeBytes: number;
   readonly modifiedMs: number;
-  #handle: FileHandle;
+  #handle: OpenFile;
   #path: string;
 
-  constructor(handle: FileHandle, path: string) {
-    // The file is open: this stat touches only memory, and costs less than a trip to the thread pool.
-    const stat = fstatSync(handle.fd);
+  constructor(handle: OpenFile, path: string, stat: Stats) {
     this.sizeBytes = stat.size;
-    this.modifiedMs = stat.mtimeMs;
+    this.modifiedMs = Math.trunc(stat.mtimeMs);
     this.#handle = handle;
     this.#path = path;
   }
@@ -32,7 +29,12 @@ export class LocalReader implements FileReader {
     try {
       let filled = 0;
       while (filled < buffer.length) {
-        const { bytesRead } = await this.#handle.read(buffer, filled, buffer.length - filled, position + filled);
+        const { bytesRead } = await this.#handle.read(
+          buffer,
+          filled,
+          buffer.length - filled,
+          position + filled,
+        );
         if (bytesRead === 0) break;
         filled += bytesRead;
       }
@@ -43,16 +45,20 @@ export class LocalReader implements FileReader {
   }
 
   async close(): Promise<void> {
-    await this.#handle.close();
+    try {
+      await this.#handle.close();
+    } catch (error) {
+      throw localError(error, this.#path);
+    }
   }
 }
 
 export class LocalWriter implements FileWriter {
   sizeBytes: number;
-  #handle: FileHandle;
+  #handle: OpenFile;
   #path: string;
 
-  constructor(handle: FileHandle, path: string, sizeBytes: number) {
+  constructor(handle: OpenFile, path: string, sizeBytes: number) {
     this.#handle = handle;
     this.#path = path;
     this.sizeBytes = sizeBytes;
@@ -62,7 +68,12 @@ export class LocalWriter implements FileWriter {
     try {
       let written = 0;
       while (written < buffer.length) {
-        const { bytesWritten } = await this.#handle.write(buffer, written, buffer.length - written, this.sizeBytes);
+        const { bytesWritten } = await this.#handle.write(
+          buffer,
+          written,
+          buffer.length - written,
+          this.sizeBytes,
+        );
         written += bytesWritten;
         this.sizeBytes += bytesWritten;
       }

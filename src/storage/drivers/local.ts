@@ -1,6 +1,4 @@
-import { constants } from 'node:fs';
-import { copyFile, link, open, opendir, rename, stat, statfs, unlink, utimes } from 'node:fs/promises';
-import type { FileHandle } from 'node:fs/promises';
+import { constants, fstatSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { StorageError } from '../driver.ts';
 import type {
@@ -13,32 +11,47 @@ import type {
   PutOptions,
   StorageDriver,
 } from '../driver.ts';
+import { nodeFileSystem } from './file-system.ts';
+import type { FileSystem, OpenFile } from './file-system.ts';
 import { isAbsent, localError, systemCode } from './local-errors.ts';
 import { LocalReader, LocalWriter, localStat } from './local-files.ts';
 import { LocalFolders } from './local-folders.ts';
 
 const FILE_MODE = 0o600;
 
+/** A named pipe in a foreign folder must not hold a thread for ever. */
+const READ_FLAGS = constants.O_RDONLY | constants.O_NONBLOCK;
+const CREATE_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
+
+/** Why a hard link cannot be made, or not be dated, although the bytes can be copied. */
+const NO_LINK = ['EMLINK', 'EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP'];
+
 /**
  * Files in a folder of this machine.
  *
- * Order of writes of `put`, `move` and `link` when durable: bytes into a staged file, fsync of that file,
- * rename over the name, fsync of the folder that holds the name. A failed fsync is final for the file: it is
- * removed and the call fails, since the kernel may have dropped the pages that a second fsync would report good.
+ * Order of writes when durable. `put`: bytes into a staged file, fsync of that file, rename over the name, fsync of
+ * the folder that holds the name. `link`: fsync of the source, a staged link to it, rename, fsync of the folder.
+ * `move`: rename and fsync of the folder; the bytes are as durable as their writer made them. A folder that is new,
+ * or whose name this process never synced, is synced into its parent before it holds anything. A failed fsync is
+ * final for the file: it is removed and the call fails, since the kernel may have dropped the pages that a second
+ * fsync would report good.
  */
 export class LocalDriver implements StorageDriver {
   readonly name = 'local';
   readonly flags: DriverFlags = { hardLinks: true, conditionalPut: false };
   #root: string;
-  #folders = new LocalFolders();
+  #files: FileSystem;
+  #folders: LocalFolders;
 
-  constructor(root: string) {
+  constructor(root: string, files: FileSystem = nodeFileSystem) {
     this.#root = resolve(root);
+    this.#files = files;
+    this.#folders = new LocalFolders(this.#root, files);
   }
 
   async stat(path: string): Promise<FileStat | null> {
     try {
-      const found = await stat(this.#absolute(path), { bigint: true });
+      const found = await this.#files.stat(this.#absolute(path), { bigint: true });
       return found.isFile() ? localStat(found) : null;
     } catch (error) {
       return absent(error, path);
@@ -49,7 +62,8 @@ export class LocalDriver implements StorageDriver {
     const reader = await this.openReader(path);
     if (reader === null) return null;
     try {
-      if (reader.sizeBytes > sizeBytesMax) throw new StorageError('invalid', path, { message: `too large: ${path}` });
+      if (reader.sizeBytes > sizeBytesMax)
+        throw new StorageError('invalid', path, { message: `too large: ${path}` });
       const buffer = Buffer.allocUnsafe(reader.sizeBytes);
       const filled = await reader.read(buffer, 0);
       return filled === buffer.length ? buffer : buffer.subarray(0, filled);
@@ -59,19 +73,22 @@ export class LocalDriver implements StorageDriver {
   }
 
   async openReader(path: string): Promise<FileReader | null> {
-    let handle: FileHandle;
     try {
-      handle = await open(this.#absolute(path), constants.O_RDONLY);
+      const handle = await this.#files.open(this.#absolute(path), READ_FLAGS);
+      // The file is open: this stat touches only memory, and costs less than a trip to the thread pool.
+      const stat = fstatSync(handle.fd);
+      if (stat.isFile()) return new LocalReader(handle, path, stat);
+      await handle.close();
+      return null;
     } catch (error) {
       return absent(error, path);
     }
-    return new LocalReader(handle, path);
   }
 
   async *list(path: string): AsyncIterable<ListEntry> {
     try {
       // Links to folders count as folders, as a reader of the layout would see them.
-      for await (const entry of await opendir(this.#absolute(path), { bufferSize: 256 })) {
+      for await (const entry of await this.#files.opendir(this.#absolute(path), { bufferSize: 256 })) {
         const followed = entry.isSymbolicLink() ? await this.#followed(join(path, entry.name)) : entry;
         if (followed?.isDirectory()) yield { name: entry.name, kind: 'folder' };
         else if (followed?.isFile()) yield { name: entry.name, kind: 'file' };
@@ -84,7 +101,7 @@ export class LocalDriver implements StorageDriver {
   async put(path: string, chunks: readonly Buffer[], options: PutOptions): Promise<FileStat> {
     const target = this.#absolute(path);
     const staged = this.#absolute(options.stagingPath);
-    const handle = await this.#create(options.stagingPath, options.durable);
+    const handle = await this.#create(options.stagingPath);
     try {
       try {
         for (const buffers of grouped(chunks)) await writeAll(handle, buffers);
@@ -99,24 +116,21 @@ export class LocalDriver implements StorageDriver {
         await handle.close();
       }
     } catch (error) {
-      await this.#discard(staged);
-      throw localError(error, path);
+      throw await this.#discarding(staged, localError(error, path));
     }
   }
 
   async createWriter(path: string): Promise<FileWriter> {
-    return new LocalWriter(await this.#create(path, false), path, 0);
+    return new LocalWriter(await this.#create(path), path, 0);
   }
 
   async openWriter(path: string): Promise<FileWriter | null> {
-    let handle: FileHandle;
     try {
-      handle = await open(this.#absolute(path), constants.O_WRONLY);
+      const handle = await this.#files.open(this.#absolute(path), constants.O_WRONLY | constants.O_NONBLOCK);
+      return new LocalWriter(handle, path, fstatSync(handle.fd).size);
     } catch (error) {
       return absent(error, path);
     }
-    const { size } = await handle.stat();
-    return new LocalWriter(handle, path, size);
   }
 
   async move(from: string, to: string, options: DurabilityOptions): Promise<void> {
@@ -130,29 +144,24 @@ export class LocalDriver implements StorageDriver {
   }
 
   async link(from: string, to: string, options: PutOptions): Promise<void> {
-    const source = this.#absolute(from);
     const target = this.#absolute(to);
     const staged = this.#absolute(options.stagingPath);
     try {
-      await this.#folders.ensure(dirname(staged), options.durable);
-      await this.#shareOrCopy(source, staged, options.durable);
-      // zot's collector judges the age of a blob by this time, and a link shares it with all its names.
-      const now = new Date();
-      await utimes(staged, now, now);
+      if (options.durable) await this.#syncFile(this.#absolute(from));
+      await this.#stageCopy(this.#absolute(from), staged, options.durable);
       await this.#renameInto(staged, target, options.durable);
       // Renaming one link of an inode over another does nothing and leaves both names (POSIX rename).
-      await this.#discard(staged);
+      await this.#unlinkIfThere(staged);
       if (options.durable) await this.#folders.sync(dirname(target));
     } catch (error) {
-      await this.#discard(staged);
-      throw localError(error, from);
+      throw await this.#discarding(staged, localError(error, from));
     }
   }
 
   async delete(path: string, options: DurabilityOptions): Promise<boolean> {
     const target = this.#absolute(path);
     try {
-      await unlink(target);
+      await this.#files.unlink(target);
       if (options.durable) await this.#folders.sync(dirname(target));
       return true;
     } catch (error) {
@@ -162,7 +171,7 @@ export class LocalDriver implements StorageDriver {
 
   async freeSpace(): Promise<{ freeBytes: number; totalBytes: number } | null> {
     try {
-      const { bavail, blocks, bsize } = await statfs(this.#root);
+      const { bavail, blocks, bsize } = await this.#files.statfs(this.#root);
       return { freeBytes: bavail * bsize, totalBytes: blocks * bsize };
     } catch (error) {
       return absent(error, '');
@@ -179,42 +188,38 @@ export class LocalDriver implements StorageDriver {
 
   async #followed(path: string) {
     try {
-      return await stat(this.#absolute(path));
+      return await this.#files.stat(this.#absolute(path), { bigint: true });
     } catch (error) {
       return absent(error, path);
     }
   }
 
-  /** Creates a file; a folder that was remembered but is gone is made again. */
-  async #create(path: string, durable: boolean): Promise<FileHandle> {
+  /** Creates a file; a folder that was remembered but is gone is made again. Its name is durable only when renamed. */
+  async #create(path: string): Promise<OpenFile> {
     const absolute = this.#absolute(path);
-    const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
+    const create = () => this.#files.open(absolute, CREATE_FLAGS, FILE_MODE);
     try {
-      await this.#folders.ensure(dirname(absolute), durable);
-      try {
-        return await open(absolute, flags, FILE_MODE);
-      } catch (error) {
-        if (!isAbsent(error)) throw error;
-        this.#folders.forget(dirname(absolute));
-        await this.#folders.ensure(dirname(absolute), durable);
-        return await open(absolute, flags, FILE_MODE);
-      }
+      return await this.#inFolder(dirname(absolute), false, create);
     } catch (error) {
       throw localError(error, path);
     }
   }
 
-  /** Renames into a folder that may have to be made, or that was remembered and is gone. */
-  async #renameInto(from: string, target: string, durable: boolean): Promise<void> {
-    const folder = dirname(target);
+  /** Renames into a folder that may have to be made. */
+  #renameInto(from: string, target: string, durable: boolean): Promise<void> {
+    return this.#inFolder(dirname(target), durable, () => this.#files.rename(from, target));
+  }
+
+  /** Does something in a folder that may have to be made, or that was remembered and is gone. */
+  async #inFolder<Result>(folder: string, durable: boolean, work: () => Promise<Result>): Promise<Result> {
     await this.#folders.ensure(folder, durable);
     try {
-      await rename(from, target);
+      return await work();
     } catch (error) {
       if (!isAbsent(error)) throw error;
       this.#folders.forget(folder);
       await this.#folders.ensure(folder, durable);
-      await rename(from, target);
+      return await work();
     }
   }
 
@@ -224,31 +229,54 @@ export class LocalDriver implements StorageDriver {
     if ((found?.fingerprint ?? null) !== options.ifFingerprint) throw new StorageError('conflict', path);
   }
 
-  async #shareOrCopy(source: string, staged: string, durable: boolean): Promise<void> {
+  /** A second name for the source's bytes, or a copy of them where links cannot be had. */
+  async #stageCopy(source: string, staged: string, durable: boolean): Promise<void> {
     try {
-      await link(source, staged);
+      await this.#inFolder(dirname(staged), false, () => this.#files.link(source, staged));
+      // zot's collector judges the age of a blob by this time, and a link shares it with all its names.
+      const now = new Date();
+      await this.#files.utimes(staged, now, now);
     } catch (error) {
-      // Too many links, another file system, or one that has no links: a copy serves as well.
-      if (!['EMLINK', 'EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP'].includes(systemCode(error))) throw error;
-      await copyFile(source, staged, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-      if (!durable) return;
-      const handle = await open(staged, 'r+');
-      await handle.sync().finally(() => handle.close());
+      if (!NO_LINK.includes(systemCode(error))) throw error;
+      await this.#unlinkIfThere(staged);
+      await this.#files.copyFile(source, staged, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+      if (durable) await this.#syncFile(staged);
     }
   }
 
-  async #discard(staged: string): Promise<void> {
+  async #syncFile(absolute: string): Promise<void> {
+    const handle = await this.#files.open(absolute, constants.O_RDONLY);
     try {
-      await unlink(staged);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  }
+
+  async #unlinkIfThere(absolute: string): Promise<void> {
+    try {
+      await this.#files.unlink(absolute);
     } catch (error) {
-      if (!isAbsent(error)) throw localError(error, staged);
+      if (!isAbsent(error)) throw error;
+    }
+  }
+
+  /** Removes what a failed call staged, and gives its fault: a second one must not hide the first. */
+  async #discarding(staged: string, fault: StorageError): Promise<StorageError> {
+    try {
+      await this.#unlinkIfThere(staged);
+      return fault;
+    } catch (error) {
+      const message = `${fault.message}; what was staged could not be removed (${systemCode(error)})`;
+      return new StorageError(fault.fault, fault.path, { cause: fault, message });
     }
   }
 }
 
-/** Turns "nothing is there" into null and translates every other failure. */
+/** Turns "no file is there" into null and translates every other failure. */
 function absent(error: unknown, path: string): null {
-  if (isAbsent(error)) return null;
+  // A folder is no file, and a link that leads back to itself leads nowhere.
+  if (isAbsent(error) || ['EISDIR', 'ELOOP'].includes(systemCode(error))) return null;
   throw localError(error, path);
 }
 
@@ -257,7 +285,7 @@ function* grouped(chunks: readonly Buffer[]): Iterable<Buffer[]> {
   for (let at = 0; at < chunks.length; at += 1024) yield chunks.slice(at, at + 1024);
 }
 
-async function writeAll(handle: FileHandle, buffers: Buffer[]): Promise<void> {
+async function writeAll(handle: OpenFile, buffers: readonly Buffer[]): Promise<void> {
   let rest = buffers;
   while (rest.length > 0) {
     let { bytesWritten } = await handle.writev(rest);
