@@ -4,7 +4,7 @@
  */
 import process from 'node:process';
 import { installDebianTools } from './debian-tools.ts';
-import { goToolPath, installGoTool } from './go-tools.ts';
+import { goToolPath, installGoTool, isGoToolInstalled } from './go-tools.ts';
 import { goTools, type GoToolName } from './test-tool-versions.ts';
 
 const words = process.argv.slice(2);
@@ -14,8 +14,8 @@ const wantsAll = words.length === 0;
 if (wantsAll || words.includes('--debian')) await installDebianTools();
 for (const name of goToolNames()) {
   if (!wantsAll && !words.includes('--go') && !names.includes(name)) continue;
+  const state = (await isGoToolInstalled(name)) ? 'present' : 'built';
   const durationMs = await installGoTool(name);
-  const state = durationMs < 1000 ? 'present' : 'built';
   console.log(`${state.padEnd(8)} ${(durationMs / 1000).toFixed(1).padStart(7)} s  ${goToolPath(name)}`);
 }
 
