@@ -15,10 +15,24 @@ import { cacheFolder, rootFolder } from './paths.ts';
 export function readRuntime(target: Target): string {
   if (isNative(target)) return process.execPath;
   const pinned = readPin(target.runtimePackage);
-  const folder = `${cacheFolder}runtimes/${target.runtimePackage}-${pinned.version}`;
-  const binary = `${folder}/package/bin/node`;
-  if (!existsSync(binary)) fetchRuntime(target.runtimePackage, pinned, folder);
-  return binary;
+  const folder = folderOf(target.runtimePackage, pinned);
+  if (findFetchedRuntime(target) === null) fetchRuntime(target.runtimePackage, pinned, folder);
+  return `${folder}/${binaryInFolder}`;
+}
+
+/** Like `readRuntime`, but null instead of a download. */
+export function findFetchedRuntime(target: Target): string | null {
+  if (isNative(target)) return process.execPath;
+  const binary = `${folderOf(target.runtimePackage, readPin(target.runtimePackage))}/${binaryInFolder}`;
+  return existsSync(binary) ? binary : null;
+}
+
+const binaryInFolder = 'package/bin/node';
+
+/** Kept between runs, by version: in ZOT_RUNTIMES_DIR, or in the cache of the working tree. */
+function folderOf(name: string, pin: Pin): string {
+  const top = process.env['ZOT_RUNTIMES_DIR'] ?? `${cacheFolder}runtimes`;
+  return `${top}/${name}-${pin.version}`;
 }
 
 interface Pin {
@@ -31,7 +45,8 @@ interface LockFile {
   readonly packages: Readonly<Record<string, { readonly version?: string; readonly integrity?: string }>>;
 }
 
-function readPin(name: string): Pin {
+/** What package-lock.json says about a package. @throws Error when it says nothing. */
+export function readPin(name: string): Pin {
   const lock = JSON.parse(readFileSync(`${rootFolder}package-lock.json`, 'utf8')) as LockFile;
   const { version, integrity } = lock.packages[`node_modules/${name}`] ?? {};
   if (version === undefined || integrity === undefined)
@@ -55,14 +70,14 @@ function fetchRuntime(name: string, pin: Pin, folder: string): void {
   );
   const archive = `${incoming}/${packedName(output)}`;
   checkIntegrity(name, readFileSync(archive), pin.integrity);
-  execFileSync('tar', ['-xzf', archive, '-C', incoming, 'package/bin/node']);
+  execFileSync('tar', ['-xzf', archive, '-C', incoming, binaryInFolder]);
   rmSync(archive);
   rmSync(folder, { recursive: true, force: true });
   renameSync(incoming, folder);
 }
 
 /** npm 10 prints a list, npm 12 an object by name; both hold records with `filename`. */
-function packedName(output: string): string {
+export function packedName(output: string): string {
   const records = Object.values(JSON.parse(output) as Record<string, { filename?: string }>);
   const filename = records[0]?.filename;
   if (filename === undefined) throw new Error(`npm pack did not name its file: ${output}`);
