@@ -48,6 +48,12 @@ export interface BlobRow {
   readonly sizeBytes: number;
 }
 
+export interface ReferenceRow {
+  readonly digest: Digest;
+  readonly role: ReferenceRole;
+  readonly mediaType: string;
+}
+
 export interface NewManifest {
   readonly digest: Digest;
   readonly mediaType: string;
@@ -101,6 +107,8 @@ export interface RepositorySnapshot {
   readonly state: RepositoryState;
   readonly entries: readonly EntryRow[];
   readonly manifests: readonly NewManifest[];
+  /** Manifests whose rows are taken over from those that are replaced. */
+  readonly kept: readonly Digest[];
   readonly blobs: readonly BlobRow[];
 }
 
@@ -119,7 +127,7 @@ export interface IndexWriter extends IndexReader {
   findEntries(repo: RepoName, reference: Reference): Promise<EntryRow[]>;
   listEntries(repo: RepoName, page: { readonly afterPosition: number; readonly limit: number }): Promise<EntryRow[]>;
   /** What a manifest refers to. */
-  listReferences(repo: RepoName, digest: Digest): Promise<{ digest: Digest; role: ReferenceRole }[]>;
+  listReferences(repo: RepoName, digest: Digest): Promise<ReferenceRow[]>;
   /** Manifests that refer to a digest in one of the roles, at most `limit`. */
   listReferencing(
     repo: RepoName,

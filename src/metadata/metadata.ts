@@ -15,6 +15,7 @@ export type {
   ManifestRow,
   NewManifest,
   PageOptions,
+  ReferenceRow,
   ReferrerRow,
   RepositoryChange,
   RepositorySnapshot,
@@ -41,6 +42,11 @@ export function openIndexForWriting(folder: string, onRebuild: (reason: string) 
     removeDatabase(path);
     return new SqliteIndexWriter(openForWriting(options));
   }
+}
+
+/** Removes the index of a folder that nobody has open. */
+export function removeIndexFiles(folder: string): void {
+  removeDatabase(join(folder, INDEX_FILE));
 }
 
 /** Opens the index in a serving process; the keeper has made it before. */

@@ -14,7 +14,7 @@
  * The folder of a repository may exist before the repository does: uploads and finished blobs are there
  * first, and `index.json` with `oci-layout` makes it a repository.
  */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { digestAlgorithm, digestHex } from '#oci/digest';
 import type { Digest, DigestAlgorithm } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
@@ -25,7 +25,14 @@ export const UPLOADS_FOLDER = '.uploads';
 export const BLOBS_FOLDER = 'blobs';
 export const INDEX_FILE = 'index.json';
 export const LAYOUT_FILE = 'oci-layout';
-export const STAGE_PREFIX = '.stage-';
+const STAGE_PREFIX = '.stage-';
+/** Tells what this process stages from what an earlier one left behind. */
+const OWN_STAGE_PREFIX = `${STAGE_PREFIX}${randomBytes(6).toString('hex')}-`;
+
+/** Whether a file of the uploads folder was staged by a process that is gone. */
+export function isAbandonedStage(name: string): boolean {
+  return name.startsWith(STAGE_PREFIX) && !name.startsWith(OWN_STAGE_PREFIX);
+}
 
 export function indexPath(repo: RepoName): string {
   return `${repo}/${INDEX_FILE}`;
@@ -52,5 +59,5 @@ export function uploadPath(repo: RepoName, id: UploadId): string {
 }
 
 export function newStagingPath(repo: RepoName): string {
-  return `${repo}/${UPLOADS_FOLDER}/${STAGE_PREFIX}${randomUUID()}`;
+  return `${repo}/${UPLOADS_FOLDER}/${OWN_STAGE_PREFIX}${randomUUID()}`;
 }

@@ -8,10 +8,10 @@ import { StorageError } from './driver.ts';
 import type { FileReader, FileStat, Fingerprint, StorageDriver } from './driver.ts';
 import { LAYOUT_TEXT } from './index-file.ts';
 import {
-  STAGE_PREFIX,
   blobFolder,
   blobPath,
   indexPath,
+  isAbandonedStage,
   layoutPath,
   newStagingPath,
   uploadPath,
@@ -163,11 +163,11 @@ export class RepositoryStore {
     return this.#driver.delete(uploadPath(this.name, id), { durable: false });
   }
 
-  /** Removes what a crash left half staged. Only before anything else writes here. */
+  /** Removes what a process that is gone left half staged. */
   async removeStaged(): Promise<number> {
     let removed = 0;
     for await (const { name, kind } of this.#driver.list(uploadsFolder(this.name))) {
-      if (kind !== 'file' || !name.startsWith(STAGE_PREFIX)) continue;
+      if (kind !== 'file' || !isAbandonedStage(name)) continue;
       if (await this.#driver.delete(`${uploadsFolder(this.name)}/${name}`, { durable: false })) removed += 1;
     }
     return removed;

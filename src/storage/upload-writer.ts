@@ -53,7 +53,13 @@ export class UploadWriter {
     const whole = this.#gathered.length === 1 && first ? first : Buffer.concat(this.#gathered, this.#gatheredBytes);
     this.#gathered = [];
     this.#gatheredBytes = 0;
-    await this.#writer.write(whole);
+    try {
+      await this.#writer.write(whole);
+    } catch (error) {
+      // The hash covers bytes that the file may lack: it proves nothing any more.
+      this.#hash = null;
+      throw error;
+    }
   }
 
   /** The digest of everything taken so far, or `null` when the beginning was not hashed here. */

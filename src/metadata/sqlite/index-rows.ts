@@ -23,6 +23,11 @@ const STATEMENTS = {
   removeManifest: 'DELETE FROM manifests WHERE repo = ? AND digest = ?',
   addReference: 'INSERT OR IGNORE INTO refs (repo, parent, digest, role, media_type) VALUES (?, ?, ?, ?, ?)',
   removeReferences: 'DELETE FROM refs WHERE repo = ? AND parent = ?',
+  copyManifest: `INSERT OR REPLACE INTO manifests
+    SELECT ?2, digest, media_type, size_bytes, subject, artifact_type, annotations
+    FROM manifests WHERE repo = ?1 AND digest = ?3`,
+  copyReferences: `INSERT OR IGNORE INTO refs SELECT ?2, parent, digest, role, media_type
+    FROM refs WHERE repo = ?1 AND parent = ?3`,
   addBlob: 'INSERT OR REPLACE INTO blobs (repo, digest, size_bytes) VALUES (?, ?, ?)',
   removeBlob: 'DELETE FROM blobs WHERE repo = ? AND digest = ?',
   removeBlobsOf: 'DELETE FROM blobs WHERE repo = ?',
@@ -104,6 +109,12 @@ export class IndexRows {
   removeManifest(id: number, digest: Digest): void {
     this.#statements.removeManifest.run(id, digest);
     this.#statements.removeReferences.run(id, digest);
+  }
+
+  /** Copies a manifest with what it refers to from one id to another. */
+  copyManifest(from: number, to: number, digest: Digest): void {
+    this.#statements.copyManifest.run(from, to, digest);
+    this.#statements.copyReferences.run(from, to, digest);
   }
 
   addBlob(repo: RepoName, blob: BlobRow): void {

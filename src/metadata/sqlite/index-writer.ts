@@ -10,6 +10,7 @@ import type {
   IndexWriter,
 
   PageOptions,
+  ReferenceRow,
   RepositoryChange,
   RepositorySnapshot,
   RepositoryState,
@@ -38,7 +39,7 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
     this.#entriesByTag = db.prepare(`${entries} AND e.tag = ?2 WHERE r.name = ?1 ORDER BY e.position`);
     this.#entriesByDigest = db.prepare(`${entries} AND e.digest = ?2 WHERE r.name = ?1 ORDER BY e.position`);
     this.#entriesAfter = db.prepare(`${entries} AND e.position > ?2 WHERE r.name = ?1 ORDER BY e.position LIMIT ?3`);
-    this.#references = db.prepare(`SELECT f.digest, f.role FROM repositories r
+    this.#references = db.prepare(`SELECT f.digest, f.role, f.media_type FROM repositories r
       JOIN refs f ON f.repo = r.id AND f.parent = ?2 WHERE r.name = ?1`);
     this.#referencing = db.prepare(`SELECT DISTINCT f.parent FROM repositories r
       JOIN refs f ON f.repo = r.id AND f.digest = ?2 AND f.role IN (SELECT value FROM json_each(?3))
@@ -67,6 +68,8 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
   async replaceRepository(snapshot: RepositorySnapshot): Promise<void> {
     const rows = this.#rows;
     const fresh = rows.transaction(() => rows.insertRepository(null, snapshot.state));
+    const before = rows.idOf(snapshot.repo);
+    if (before !== null) await this.#inSlices(snapshot.kept, (digest) => rows.copyManifest(before, fresh, digest));
     await this.#inSlices(snapshot.manifests, (manifest) => rows.addManifest(fresh, manifest));
     await this.#inSlices(snapshot.entries, (entry) => rows.addEntry(fresh, entry));
     await this.#inSlices(snapshot.blobs, (blob) => rows.addBlob(snapshot.repo, blob));
@@ -110,9 +113,13 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
     return this.#entriesAfter.all(repo, page.afterPosition, page.limit).map(entryRow);
   }
 
-  async listReferences(repo: RepoName, digest: Digest): Promise<{ digest: Digest; role: ReferenceRole }[]> {
+  async listReferences(repo: RepoName, digest: Digest): Promise<ReferenceRow[]> {
     const rows = this.#references.all(repo, digest);
-    return rows.map((row) => ({ digest: row.digest as Digest, role: row.role as ReferenceRole }));
+    return rows.map((row) => ({
+      digest: row.digest as Digest,
+      role: row.role as ReferenceRole,
+      mediaType: row.media_type as string,
+    }));
   }
 
   async listReferencing(

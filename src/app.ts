@@ -1,0 +1,238 @@
+/** The composition root: configuration -> every part built, wired, started and stopped in order. */
+import { mkdirSync, realpathSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Config } from '#config';
+import { buildInfo } from '#lib/build-info';
+import type { Logger } from '#lib/logger';
+import { StartError } from '#lib/start-error';
+import { heldByZot, lockFolder, openIndexForReading, openIndexForWriting, openRecords, removeIndexFiles } from '#metadata';
+import type { IndexReader, IndexWriter, Records } from '#metadata';
+import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '#oci/media-types';
+import { LocalKeeper, Registry, noHooks, walkStorage } from '#registry';
+import type { Keeper } from '#registry';
+import { LocalDriver, OWN_FOLDER, Storage } from '#storage';
+import type { StorageDriver, Store } from '#storage';
+import { TlsFiles, buildServer } from '#http';
+import type { HttpServer } from '#http';
+import { extensions } from '#extensions';
+import type { ExtensionHost } from '#extension';
+
+/** The keeper's side: the one writer of a storage folder. */
+export interface KeeperSide {
+  readonly keeper: LocalKeeper;
+  readonly storage: Storage;
+  readonly index: IndexWriter;
+  /** Settles when the whole storage has been looked at. */
+  readonly walked: Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface KeeperOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  /** Instead of the default store of the configuration. */
+  readonly driver?: StorageDriver;
+}
+
+/**
+ * Locks the root folder, opens its databases and looks at the storage: to the end before it returns when the index
+ * is new, beside the requests otherwise. Throws `StartError`.
+ */
+export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide> {
+  const { config, logger } = options;
+  const folder = ownFolder(config);
+  const lock = lockFolder(folder);
+  if (typeof lock === 'string') throw new StartError(`the folder ${config.storage.rootDirectory} is in use: ${lock}`);
+  const storage = openStorage(config, options.driver);
+  const { index, records, rebuilt } = openDatabases(folder, logger);
+  const report = (repo: string, digest: string | null, problem: string): void =>
+    logger.warn({ component: 'storage', repository: repo, ...(digest === null ? {} : { digest }) }, problem);
+  const keeper = new LocalKeeper({ storage, index, records, report });
+  const stopping = new AbortController();
+  const walked = walk({ storage, index, keeper, logger, signal: stopping.signal });
+  if (rebuilt || (await index.listKnownRepositories({ after: '', limit: 1 })).length === 0) await walked;
+  return {
+    keeper,
+    storage,
+    index,
+    walked,
+    close: async () => {
+      stopping.abort();
+      await walked;
+      await keeper.close();
+      await Promise.all([index.close(), records.close(), storage.close()]);
+      lock.release();
+    },
+  };
+}
+
+function ownFolder(config: Config): string {
+  const root = config.storage.rootDirectory;
+  if (root === '') throw new StartError('storage.rootDirectory is not set: name the folder that holds the repositories');
+  const folder = join(resolve(root), OWN_FOLDER);
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    if (heldByZot(realpathSync(root))) throw new StartError(`the folder ${root} is in use: a running zot serves it`);
+  } catch (error) {
+    if (error instanceof StartError) throw error;
+    throw new StartError(`the folder ${root} cannot be used: ${messageOf(error)}`, { cause: error });
+  }
+  return folder;
+}
+
+/** Removes the index, so that it is built again from the storage. */
+export function removeIndex(config: Config): void {
+  const folder = ownFolder(config);
+  const lock = lockFolder(folder);
+  if (typeof lock === 'string') throw new StartError(`the folder ${config.storage.rootDirectory} is in use: ${lock}`);
+  removeIndexFiles(folder);
+  lock.release();
+}
+
+function openDatabases(folder: string, logger: Logger): { index: IndexWriter; records: Records; rebuilt: boolean } {
+  let rebuilt = false;
+  const index = openIndexForWriting(folder, (reason) => {
+    rebuilt = true;
+    logger.warn({ component: 'metadata', reason }, 'the index cannot be used and is built again from the storage');
+  });
+  try {
+    return { index, records: openRecords(folder), rebuilt };
+  } catch (error) {
+    throw new StartError(`${join(folder, 'records.db')} cannot be used: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+async function walk(parts: {
+  storage: Storage;
+  index: IndexWriter;
+  keeper: LocalKeeper;
+  logger: Logger;
+  signal: AbortSignal;
+}): Promise<void> {
+  const { logger, keeper } = parts;
+  const startedMs = performance.now();
+  try {
+    const repositories = await walkStorage({
+      ...parts,
+      report: (path, error) => logger.warn({ component: 'storage', path, error }, 'a folder could not be looked at'),
+      progress: (count) => logger.info({ component: 'storage', repositories: count }, 'looking at the storage'),
+    });
+    keeper.markWalked();
+    const elapsedMs = Math.round(performance.now() - startedMs);
+    logger.info({ component: 'storage', repositories, elapsedMs }, 'the storage has been looked at');
+  } catch (error) {
+    logger.error({ component: 'storage', error }, 'the look at the storage failed');
+  }
+}
+
+/** The stores of the configuration: the default one and its sub-paths. */
+export function openStorage(config: Config, driver?: StorageDriver): Storage {
+  const { storage } = config;
+  const fallback: Store = {
+    route: '',
+    driver: driver ?? new LocalDriver(storage.rootDirectory),
+    durable: storage.commit,
+  };
+  const subPaths = Object.entries(storage.subPaths).map(([route, store]) => {
+    mkdirSync(store.rootDirectory, { recursive: true, mode: 0o700 });
+    return { route, driver: new LocalDriver(store.rootDirectory), durable: store.commit };
+  });
+  return new Storage([fallback, ...subPaths]);
+}
+
+/** A serving side: answers requests, asks the keeper for every change. */
+export interface ServingSide {
+  readonly server: HttpServer;
+  readonly registry: Registry;
+  /** Makes `/readyz` say no, so that balancers send nobody here any more. */
+  announceStop(): void;
+  close(): Promise<void>;
+}
+
+export interface ServingOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly keeper: Keeper;
+  readonly storage: Storage;
+  readonly index: IndexReader;
+}
+
+/** Opens the index for a serving process that is not the keeper. */
+export function openServingIndex(config: Config): IndexReader {
+  return openIndexForReading(join(resolve(config.storage.rootDirectory), OWN_FOLDER));
+}
+
+export function openServingSide(options: ServingOptions): ServingSide {
+  const { config, logger, keeper, storage, index } = options;
+  const { minFreeSpace, readOnly } = config.storage;
+  const hooks = noHooks();
+  const registry = new Registry({
+    storage,
+    index,
+    keeper,
+    hooks,
+    readOnly,
+    spaceLimit:
+      minFreeSpace.unit === 'bytes'
+        ? { bytes: minFreeSpace.amount, share: 0 }
+        : { bytes: 0, share: minFreeSpace.amount / 100 },
+    report: (problem, error) => logger.error({ error }, problem),
+  });
+  const tls = openTls(config, logger);
+  const host = startExtensions(config, hooks);
+  let stopping = false;
+  const services = {
+    registry,
+    manifestSizeBytesMax: config.http.maxManifestSize,
+    acceptedTypes: acceptedTypes(config),
+    idleMs: idleMs(config),
+    realm: config.http.realm,
+    extensions: host.discovered,
+    isStopping: () => stopping,
+  };
+  const { allowOrigin } = config.http;
+  const server = buildServer({ services, logger, allowOrigin, tls, idleMs: services.idleMs, routes: host.routes });
+  return {
+    server,
+    registry,
+    announceStop: () => (stopping = true),
+    close: async () => {
+      tls?.close();
+      await registry.close();
+    },
+  };
+}
+
+function startExtensions(config: Config, hooks: ReturnType<typeof noHooks>): ExtensionHost {
+  const host: ExtensionHost = { config, hooks, buildInfo, routes: [], discovered: [] };
+  for (const extension of extensions) extension.start(host);
+  return host;
+}
+
+function openTls(config: Config, logger: Logger): TlsFiles | null {
+  const { tls } = config.http;
+  if (tls === undefined || tls.cert === '' || tls.key === '') return null;
+  try {
+    return new TlsFiles({ cert: tls.cert, key: tls.key, ca: tls.cacert }, (problem) =>
+      logger.error({ component: 'tls', problem }, 'the changed certificate cannot be used, the old one stays in force'),
+    );
+  } catch (error) {
+    throw new StartError(`the certificate cannot be read: ${messageOf(error)}`, { cause: error });
+  }
+}
+
+function acceptedTypes(config: Config): ReadonlySet<string> {
+  const docker = config.http.compat.includes('docker2s2') ? [DOCKER_MANIFEST, DOCKER_LIST] : [];
+  return new Set([OCI_MANIFEST, OCI_INDEX, ...docker]);
+}
+
+/** The shortest of the time limits that are set; all of them mean time without progress. */
+function idleMs(config: Config): number {
+  const { idleTimeout, readTimeout, writeTimeout } = config.http;
+  const set = [idleTimeout, readTimeout, writeTimeout].filter((limitMs) => limitMs > 0);
+  return set.length === 0 ? 0 : Math.min(...set);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,121 @@
+import { ConfigError, defaultConfig, formatProblem, loadConfig } from '#config';
+import type { Config, ConfigWarning } from '#config';
+import { buildInfo } from '#lib/build-info';
+import { openLog } from '#lib/logger';
+import type { Log, Logger } from '#lib/logger';
+import { StartError } from '#lib/start-error';
+import { listenAddress } from '../processes/listen.ts';
+import type { ListenAddress } from '../processes/listen.ts';
+import { startSingle } from '../processes/single.ts';
+import type { RunningServer } from '../processes/single.ts';
+
+export interface ServeArguments {
+  /** The configuration file; absent: the embedded default. */
+  readonly path?: string;
+  readonly strict: boolean;
+  readonly forceReparse: boolean;
+}
+
+type Running = RunningServer & { reopenLogs?(): void; kill?(): void };
+
+/** `zot serve`: runs until it is told to stop. Gives the exit code. */
+export async function serveCommand(args: ServeArguments): Promise<number> {
+  let log: Log | undefined;
+  try {
+    const { config, warnings } = load(args);
+    log = openLog(config.log);
+    announce(config, warnings, log.logger);
+    const running = await start(config, log, args);
+    greet(config, running.url);
+    log.logger.info({ url: running.url }, 'listening');
+    log.flush();
+    return await untilStopped(running, log);
+  } catch (error) {
+    if (error instanceof ConfigError) {
+      for (const problem of error.problems) process.stderr.write(`Error: ${formatProblem(problem)}\n`);
+      return 1;
+    }
+    if (error instanceof StartError) {
+      process.stderr.write(`Error: ${error.message}\n`);
+      return 1;
+    }
+    throw error;
+  } finally {
+    log?.flush();
+  }
+}
+
+function load(args: ServeArguments): { config: Config; warnings: readonly ConfigWarning[] } {
+  return args.path === undefined ? { config: defaultConfig(), warnings: [] } : loadConfig(args.path);
+}
+
+function announce(config: Config, warnings: readonly ConfigWarning[], logger: Logger): void {
+  const { version, commit, binaryType } = buildInfo;
+  logger.info({ version, commit, 'binary-type': binaryType, node: process.version, pid: process.pid }, 'starting');
+  for (const { path, message } of warnings) logger.warn({ key: path }, message);
+  if (!config.storage.commit) {
+    logger.warn({ key: 'storage.commit' }, 'commit is off: pushes that were answered may be lost in a power cut');
+  }
+}
+
+async function start(config: Config, log: Log, args: ServeArguments): Promise<Running> {
+  const address = listenAddress(config.http.address, config.http.port);
+  if (args.forceReparse) await forgetIndex(config);
+  if (!severalCanServe(config, address, log.logger) || 'path' in address) return startSingle(config, log);
+  const { startSupervisor } = await import('../processes/supervisor.ts');
+  return startSupervisor(config, address, log);
+}
+
+function severalCanServe(config: Config, address: ListenAddress, logger: Logger): boolean {
+  if (config.http.workers === 1) return false;
+  const reason =
+    'path' in address
+      ? 'a Unix socket is served by one process'
+      : process.platform === 'linux'
+        ? null
+        : 'only Linux spreads the connections of one port over several processes';
+  if (reason !== null) logger.info({ key: 'http.workers' }, `one process serves: ${reason}`);
+  return reason === null;
+}
+
+/** `--force-reparse`: the index is disposable, so it is simply removed. */
+async function forgetIndex(config: Config): Promise<void> {
+  const { removeIndex } = await import('../app.ts');
+  removeIndex(config);
+}
+
+/** One friendly line, for people; programs read the log. */
+function greet(config: Config, url: string): void {
+  const shown = url.replace('[::]', 'localhost').replace('0.0.0.0', 'localhost');
+  const host = shown.replace(/^https?:\/\//, '');
+  const insecure = url.startsWith('http:') ? ' --dest-tls-verify=false' : '';
+  const hint = url.startsWith('unix:')
+    ? `curl --unix-socket ${url.slice('unix:'.length)} http://localhost/v2/`
+    : `skopeo copy${insecure} docker://alpine docker://${host}/alpine`;
+  process.stderr.write(`zot is ready at ${shown}, storing in ${config.storage.rootDirectory}. Try: ${hint}\n`);
+}
+
+/** Waits for a signal. The first lets running requests finish; the second stops at once. */
+async function untilStopped(running: Running, log: Log): Promise<number> {
+  const signalled = Promise.withResolvers<NodeJS.Signals>();
+  let signals = 0;
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      signals += 1;
+      signalled.resolve(signal);
+      if (signals < 2) return;
+      running.kill?.();
+      log.flush();
+      process.exit(1);
+    });
+  }
+  process.on('SIGUSR2', () => {
+    log.reopen();
+    running.reopenLogs?.();
+  });
+  const signal = await signalled.promise;
+  log.logger.info({ signal }, 'received signal');
+  await running.stop();
+  log.logger.info('stopped');
+  return 0;
+}

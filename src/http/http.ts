@@ -1,0 +1,9 @@
+/** The public face of the HTTP layer. */
+export type { DiscoveredExtension, Handler, Services } from './context.ts';
+export { sendJson } from './context.ts';
+export type { Method, Permission, Route } from './routes.ts';
+export { ROUTES } from './routes.ts';
+export { buildServer } from './server.ts';
+export type { HttpServer, ServerOptions } from './server.ts';
+export { TlsFiles } from './tls.ts';
+export type { TlsPaths } from './tls.ts';

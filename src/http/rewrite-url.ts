@@ -1,0 +1,52 @@
+/**
+ * Repository names hold slashes, which route patterns cannot match in the middle. Before routing, the name becomes
+ * one path segment: `/v2/a/b/manifests/x` -> `/v2/a%2Fb/manifests/x`. Routes by the last marker, as zot does.
+ */
+
+/** A path that cannot be routed: answered with 404, whatever it may have meant. */
+export const UNROUTABLE = '/unroutable';
+
+const MARKERS: ReadonlySet<string> = new Set(['manifests', 'blobs', 'referrers']);
+/** An encoded slash or backslash of the client's own could pass a name off as another route's. */
+const ENCODED_SEPARATOR = /%(?:2f|5c)/i;
+
+/** The URL that is routed; paths outside the repositories stay as they are. */
+export function rewriteUrl(url: string): string {
+  if (!url.startsWith('/v2/') || url.startsWith('/v2/_')) return url;
+  const question = url.indexOf('?');
+  const path = question < 0 ? url : url.slice(0, question);
+  if (ENCODED_SEPARATOR.test(path)) return UNROUTABLE;
+  const end = nameEnd(path);
+  if (end < 0) return url;
+  const name = path.slice(4, end);
+  return `/v2/${name.replaceAll('/', '%2F')}${path.slice(end)}${question < 0 ? '' : url.slice(question)}`;
+}
+
+/** Where the repository's name ends in a path that begins with `/v2/`; -1 when no route with a name fits. */
+function nameEnd(path: string): number {
+  const last = path.lastIndexOf('/');
+  const second = path.lastIndexOf('/', last - 1);
+  if (second < 3) return -1;
+  const before = path.slice(second + 1, last);
+  const third = path.lastIndexOf('/', second - 1);
+  const uploads = before === 'uploads' && third > 3 && path.slice(third + 1, second) === 'blobs';
+  if (uploads) return third;
+  const isTags = before === 'tags' && path.slice(last + 1) === 'list';
+  return (isTags || MARKERS.has(before)) && second > 3 ? second : -1;
+}
+
+const UNCLEAN = /\/\/|\/\.{1,2}(?:\/|$)/;
+
+/** The path with duplicate slashes and dot segments removed, if it has any; `null` for a clean one (zot: 301). */
+export function cleanedUrl(url: string): string | null {
+  const question = url.indexOf('?');
+  const path = question < 0 ? url : url.slice(0, question);
+  if (!UNCLEAN.test(path)) return null;
+  const kept: string[] = [];
+  for (const segment of path.split('/')) {
+    if (segment === '..') kept.pop();
+    else if (segment !== '.' && segment !== '') kept.push(segment);
+  }
+  const slash = path.endsWith('/') && kept.length > 0 ? '/' : '';
+  return `/${kept.join('/')}${slash}${question < 0 ? '' : url.slice(question)}`;
+}

@@ -1,0 +1,53 @@
+import type { Handler } from './context.ts';
+import { getLive, getReady, getStarted } from './health.ts';
+import { getBase, getDiscover } from './v2/base.ts';
+import { deleteBlob, getBlob, headBlob } from './v2/blobs.ts';
+import { getCatalog, getReferrers, getTags } from './v2/lists.ts';
+import { deleteManifest, getManifest, headManifest, putManifest } from './v2/manifests.ts';
+import { deleteUpload, getUpload, patchUpload, postUpload, putUpload } from './v2/uploads.ts';
+
+export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+
+/**
+ * What a caller must be allowed. `public`: nobody is asked who they are; `anyone`: identified or anonymous, and the
+ * handler filters; the others: that action on the repository of the path.
+ */
+export type Permission = 'public' | 'anyone' | 'read' | 'create' | 'createOrUpdate' | 'delete';
+
+/** A route is a record: what matches, who may, what answers. */
+export interface Route {
+  readonly method: Method;
+  readonly url: string;
+  readonly permission: Permission;
+  readonly handler: Handler;
+}
+
+const MANIFEST = '/v2/:name/manifests/:reference';
+const BLOB = '/v2/:name/blobs/:digest';
+const UPLOADS = '/v2/:name/blobs/uploads/';
+const UPLOAD = '/v2/:name/blobs/uploads/:id';
+
+/** Every route of the core. `:name` is one segment: see `rewrite-url.ts`. */
+export const ROUTES: readonly Route[] = [
+  { method: 'GET', url: '/livez', permission: 'public', handler: getLive },
+  { method: 'GET', url: '/readyz', permission: 'public', handler: getReady },
+  { method: 'GET', url: '/startupz', permission: 'public', handler: getStarted },
+  { method: 'GET', url: '/v2/', permission: 'anyone', handler: getBase },
+  { method: 'HEAD', url: '/v2/', permission: 'anyone', handler: getBase },
+  { method: 'GET', url: '/v2/_catalog', permission: 'anyone', handler: getCatalog },
+  { method: 'GET', url: '/v2/_oci/ext/discover', permission: 'anyone', handler: getDiscover },
+  { method: 'GET', url: '/v2/:name/tags/list', permission: 'read', handler: getTags },
+  { method: 'GET', url: '/v2/:name/referrers/:digest', permission: 'read', handler: getReferrers },
+  { method: 'GET', url: MANIFEST, permission: 'read', handler: getManifest },
+  { method: 'HEAD', url: MANIFEST, permission: 'read', handler: headManifest },
+  { method: 'PUT', url: MANIFEST, permission: 'createOrUpdate', handler: putManifest },
+  { method: 'DELETE', url: MANIFEST, permission: 'delete', handler: deleteManifest },
+  { method: 'GET', url: BLOB, permission: 'read', handler: getBlob },
+  { method: 'HEAD', url: BLOB, permission: 'read', handler: headBlob },
+  { method: 'DELETE', url: BLOB, permission: 'delete', handler: deleteBlob },
+  { method: 'POST', url: UPLOADS, permission: 'create', handler: postUpload },
+  { method: 'GET', url: UPLOAD, permission: 'create', handler: getUpload },
+  { method: 'PATCH', url: UPLOAD, permission: 'create', handler: patchUpload },
+  { method: 'PUT', url: UPLOAD, permission: 'create', handler: putUpload },
+  { method: 'DELETE', url: UPLOAD, permission: 'create', handler: deleteUpload },
+];

@@ -1,0 +1,211 @@
+/**
+ * The HTTP server. The order of a request, which `docs/LIFECYCLE.md` draws: clean path -> repository name to one
+ * segment -> request id -> headers of every answer -> route -> (identify -> permit) -> handler -> error to answer
+ * -> access log.
+ */
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createSecureServer } from 'node:http2';
+import fastify from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerFactory } from 'fastify';
+import type { Logger } from '#lib/logger';
+import { logRequest } from './access-log.ts';
+import { expectContinue, isAwaitingContinue } from './body.ts';
+import type { Services } from './context.ts';
+import { JSON_TYPE, sendJson } from './context.ts';
+import { answerPreflight, corsHeaders, methodsByUrl } from './cors.ts';
+import { problemBody, problemOf } from './problem.ts';
+import { UNROUTABLE, cleanedUrl, rewriteUrl } from './rewrite-url.ts';
+import { ROUTES } from './routes.ts';
+import type { Route } from './routes.ts';
+import type { TlsFiles } from './tls.ts';
+
+export interface ServerOptions {
+  readonly services: Services;
+  readonly logger: Logger;
+  readonly allowOrigin: string;
+  /** Absent: plain HTTP. */
+  readonly tls: TlsFiles | null;
+  /** Reading and sending without progress for this long ends the connection; 0: never. */
+  readonly idleMs: number;
+  /** Routes of extensions, beside those of the core. */
+  readonly routes?: readonly Route[];
+}
+
+const HEADER_BYTES_MAX = 64 * 1024;
+const HEADERS_TIMEOUT_MS = 10_000;
+const KEEP_ALIVE_MS = 120_000;
+const CONNECTIONS_MAX = 20_000;
+/** Names of 255 characters with their slashes written in three, and digests of sha512. */
+const PARAM_LENGTH_MAX = 1024;
+/** HTTP/2 windows: Node's 64 KiB hold an upload to one window a round trip. */
+const H2_STREAM_WINDOW_BYTES = 4 * 1024 * 1024;
+const H2_SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
+/** How long an answered request may go on sending the body that nobody reads. */
+const LINGER_MS = 3000;
+const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
+
+export type HttpServer = FastifyInstance;
+
+/** Builds the server; `listen` and `close` are the caller's. */
+export function buildServer(options: ServerOptions): HttpServer {
+  const app = fastify({
+    serverFactory: serverFactory(options),
+    rewriteUrl: (request) => rewriteUrl(request.url ?? '/'),
+    routerOptions: { maxParamLength: PARAM_LENGTH_MAX, caseSensitive: true, ignoreTrailingSlash: false },
+    exposeHeadRoutes: false,
+    bodyLimit: Number.MAX_SAFE_INTEGER,
+    genReqId: requestIds(),
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply, options),
+  }) as unknown as FastifyInstance;
+  app.removeAllContentTypeParsers();
+  // Bodies stay on the wire until a handler asks for them.
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+  addHooks(app, options);
+  addRoutes(app, options);
+  app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, options));
+  return app;
+}
+
+function serverFactory(options: ServerOptions): FastifyServerFactory {
+  return (handler) => {
+    const server = options.tls === null ? plainServer(options) : secureServer(options, options.tls);
+    server.on('request', handler as (request: IncomingMessage, response: ServerResponse) => void);
+    // The client is asked for its body only when a handler wants it.
+    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+      expectContinue(request);
+      handler(request, response);
+    });
+    return server as Server;
+  };
+}
+
+function plainServer(options: ServerOptions): Server {
+  const server = createServer({
+    maxHeaderSize: HEADER_BYTES_MAX,
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    // The whole request may take as long as it makes progress: see `body.ts`.
+    requestTimeout: 0,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    connectionsCheckingInterval: 2000,
+    noDelay: true,
+  });
+  server.maxConnections = CONNECTIONS_MAX;
+  // A little longer than a body's deadline, so that there is an answer before the end.
+  server.setTimeout(options.idleMs === 0 ? 0 : options.idleMs + 5000);
+  return server;
+}
+
+function secureServer(options: ServerOptions, tls: TlsFiles): Server {
+  const server = createSecureServer({
+    ...tls.current(),
+    allowHTTP1: true,
+    minVersion: 'TLSv1.2',
+    maxSessionMemory: 64,
+    settings: { initialWindowSize: H2_STREAM_WINDOW_BYTES, maxConcurrentStreams: 250 },
+    maxHeaderSize: HEADER_BYTES_MAX,
+  } as Parameters<typeof createSecureServer>[0]);
+  server.on('session', (session) => {
+    session.setLocalWindowSize(H2_SESSION_WINDOW_BYTES);
+    if (options.idleMs > 0) session.setTimeout(options.idleMs + KEEP_ALIVE_MS, () => session.close());
+  });
+  tls.onChange((context) => server.setSecureContext(context));
+  // The interface of the secure HTTP/2 server with HTTP/1.1 allowed is a superset of what Fastify needs.
+  return server as unknown as Server;
+}
+
+/** Ids that no other process gives: a random start and a count. A client's own is kept if it is harmless. */
+function requestIds(): (request: { headers: IncomingMessage['headers'] }) => string {
+  const prefix = randomBytes(6).toString('hex');
+  let count = 0;
+  return (request) => {
+    const given = request.headers['x-request-id'];
+    if (typeof given === 'string' && REQUEST_ID.test(given)) return given;
+    count += 1;
+    return `${prefix}-${count.toString(36)}`;
+  };
+}
+
+function addHooks(app: FastifyInstance, options: ServerOptions): void {
+  const cors = corsHeaders(options.allowOrigin);
+  const always = { ...cors.always, 'x-content-type-options': 'nosniff' };
+  app.addHook('onRequest', (request, reply, done) => {
+    reply.headers(always).header('x-request-id', request.id);
+    if (request.headers.origin !== undefined) reply.headers(cors.toBrowsers);
+    const clean = cleanedUrl(request.originalUrl);
+    if (clean === null) return done();
+    reply.code(301).header('location', clean).send();
+    return undefined;
+  });
+  app.addHook('onSend', (request, _reply, payload, done) => {
+    lingerOnBody(request);
+    done(null, payload);
+  });
+  app.addHook('onResponse', (request, reply, done) => {
+    logRequest(options.logger, request, reply);
+    done();
+  });
+}
+
+/** A body that nobody reads is drained for a while, so that the client sees the answer, and then cut off. */
+function lingerOnBody(request: FastifyRequest): void {
+  const { raw } = request;
+  if (raw.complete || raw.method === 'GET' || raw.method === 'HEAD') return;
+  const timer = setTimeout(() => raw.destroy(), LINGER_MS);
+  timer.unref();
+  raw.once('close', () => clearTimeout(timer));
+  raw.once('end', () => clearTimeout(timer));
+  raw.on('error', () => clearTimeout(timer));
+}
+
+function addRoutes(app: FastifyInstance, options: ServerOptions): void {
+  const routes = [...ROUTES, ...(options.routes ?? [])];
+  for (const { method, url, handler } of routes) {
+    app.route({ method, url, handler: (request, reply) => handler(request, reply, options.services) });
+  }
+  const methods = methodsByUrl(routes);
+  for (const [url, allowed] of methods) {
+    app.route({ method: 'OPTIONS', url, handler: (_request, reply) => answerPreflight(reply, allowed) });
+    const others = (['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const).filter((name) => !allowed.includes(name));
+    app.route({
+      method: others,
+      url,
+      handler: (request, reply) => answerText(reply.header('allow', [...allowed, 'OPTIONS'].join(', ')), request, 405),
+    });
+  }
+  app.setNotFoundHandler((request, reply) => answerText(reply, request, 404));
+}
+
+function answerText(reply: FastifyReply, request: FastifyRequest, status: 404 | 405): FastifyReply {
+  const code = status === 404 ? 'NOT_FOUND' : 'METHOD_NOT_ALLOWED';
+  const message = status === 404 ? 'no such resource' : `${request.method} is not allowed here`;
+  const detail = { description: request.url === UNROUTABLE ? 'the path holds an encoded slash' : message };
+  return sendProblem(reply, request, { status, code, message, detail });
+}
+
+function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, options: ServerOptions): FastifyReply {
+  const problem = problemOf(error);
+  if (problem.cause !== null) {
+    const level = problem.status >= 500 && problem.status !== 507 ? 'error' : 'warn';
+    options.logger[level]({ error: problem.cause, requestId: request.id, code: problem.code }, 'request failed');
+  }
+  if (problem.retryAfterSeconds !== null) reply.header('retry-after', problem.retryAfterSeconds);
+  return sendProblem(reply, request, problem);
+}
+
+function sendProblem(
+  reply: FastifyReply,
+  request: FastifyRequest,
+  problem: { status: number; code: string; message: string; detail: Readonly<Record<string, unknown>> },
+): FastifyReply {
+  // A client that was not asked for its body may still send it: this connection cannot be understood any further.
+  const broken = isAwaitingContinue(request.raw) || problem.status === 408;
+  if (broken && request.raw.httpVersionMajor === 1) reply.header('connection', 'close');
+  for (const name of ['cache-control', 'etag', 'content-length']) reply.removeHeader(name);
+  reply.code(problem.status);
+  if (request.method === 'HEAD') return reply.header('content-type', JSON_TYPE).send();
+  return sendJson(reply, problemBody(problem));
+}

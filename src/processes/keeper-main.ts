@@ -1,0 +1,20 @@
+import { rmSync } from 'node:fs';
+import { openKeeperSide } from '../app.ts';
+import { runChild } from './child.ts';
+import { serveKeeper } from './keeper-server.ts';
+
+/** The keeper's process. */
+export function main(): Promise<number> {
+  return runChild('keeper', async (order, log) => {
+    const side = await openKeeperSide({ config: order.config, logger: log.logger });
+    // Left by a keeper that was killed.
+    rmSync(order.socketPath, { force: true });
+    const server = await serveKeeper(side.keeper, order.socketPath, log.logger);
+    return {
+      stop: async () => {
+        server.close();
+        await side.close();
+      },
+    };
+  });
+}

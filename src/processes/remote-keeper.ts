@@ -1,0 +1,186 @@
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { RegistryError } from '#registry';
+import type { Keeper, ManifestPush, UploadProgress, UploadRef } from '#registry';
+import { readFrames, writeFrame } from './frames.ts';
+import { uploadKey } from './keeper-wire.ts';
+import type { FromKeeper, KeeperMethod } from './keeper-wire.ts';
+import { fromWire } from './wire-errors.ts';
+
+type Args<Method extends KeeperMethod> = Parameters<Keeper[Method]>;
+type Result<Method extends KeeperMethod> = Awaited<ReturnType<Keeper[Method]>>;
+
+/** How long a call waits for a keeper that is being started again. */
+const CONNECT_TIMEOUT_MS = 5000;
+const RETRY_MS = 50;
+/** Calls that wait for an answer at once; more are refused rather than gathered without bound. */
+const PENDING_MAX = 20_000;
+
+/**
+ * The keeper as seen from a serving process. A call that was under way when the keeper went away fails with
+ * `UNAVAILABLE` (503, with Retry-After), since nobody knows whether it was carried out; later calls wait for the
+ * next keeper. Claims end with the connection, and their holders are told.
+ */
+export class RemoteKeeper implements Keeper {
+  #path: string;
+  #socket: Promise<Socket> | null = null;
+  #pending = new Map<number, PromiseWithResolvers<unknown>>();
+  /** By the id of the call that claimed an upload: who has to let go. */
+  #revokers = new Map<number, () => void>();
+  #claims = new Map<string, number>();
+  #nextId = 1;
+  #closed = false;
+
+  constructor(socketPath: string) {
+    this.#path = socketPath;
+  }
+
+  async claimUpload(upload: UploadRef, onRevoke: () => void): Promise<UploadProgress | null> {
+    const id = this.#nextId;
+    // Before the call, since the order to let go may follow the answer at once.
+    this.#revokers.set(id, onRevoke);
+    try {
+      const progress = await this.#call('claimUpload', [upload] as unknown as Args<'claimUpload'>, id);
+      this.#claims.set(uploadKey(upload), id);
+      return progress;
+    } catch (error) {
+      this.#revokers.delete(id);
+      throw error;
+    }
+  }
+
+  async releaseUpload(upload: UploadRef, progress: UploadProgress | null): Promise<void> {
+    this.#endClaim(upload);
+    await this.#call('releaseUpload', [upload, progress]);
+  }
+
+  async finishUpload(...args: Args<'finishUpload'>): Promise<void> {
+    await this.#call('finishUpload', args);
+    this.#endClaim(args[0]);
+  }
+
+  #endClaim(upload: UploadRef): void {
+    const id = this.#claims.get(uploadKey(upload));
+    if (id === undefined) return;
+    this.#claims.delete(uploadKey(upload));
+    this.#revokers.delete(id);
+  }
+
+  cancelUpload(...args: Args<'cancelUpload'>): Promise<boolean> {
+    return this.#call('cancelUpload', args);
+  }
+
+  mountBlob(...args: Args<'mountBlob'>): Promise<boolean> {
+    return this.#call('mountBlob', args);
+  }
+
+  deleteBlob(...args: Args<'deleteBlob'>): Promise<void> {
+    return this.#call('deleteBlob', args);
+  }
+
+  pushManifest(push: ManifestPush): Promise<void> {
+    return this.#call('pushManifest', [push]);
+  }
+
+  deleteManifest(...args: Args<'deleteManifest'>): Promise<void> {
+    return this.#call('deleteManifest', args);
+  }
+
+  refresh(...args: Args<'refresh'>): Promise<void> {
+    return this.#call('refresh', args);
+  }
+
+  addPulls(...args: Args<'addPulls'>): Promise<void> {
+    return this.#call('addPulls', args);
+  }
+
+  probe(): Promise<{ readonly walked: boolean }> {
+    return this.#call('probe', []);
+  }
+
+  /** Waits until the keeper answers; used once, at the start. */
+  async connect(): Promise<void> {
+    await this.#connected();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    const socket = await this.#socket?.catch(() => null);
+    socket?.destroy();
+  }
+
+  async #call<Method extends KeeperMethod>(
+    method: Method,
+    args: Args<Method>,
+    id = this.#nextId,
+  ): Promise<Result<Method>> {
+    this.#nextId = Math.max(this.#nextId, id) + 1;
+    if (this.#pending.size >= PENDING_MAX) throw unavailable('too many requests wait for the keeper');
+    const socket = await this.#connected();
+    const answer = Promise.withResolvers<unknown>();
+    this.#pending.set(id, answer);
+    writeFrame(socket, { id, method, args });
+    return (await answer.promise) as Result<Method>;
+  }
+
+  #connected(): Promise<Socket> {
+    this.#socket ??= this.#connect();
+    return this.#socket;
+  }
+
+  async #connect(): Promise<Socket> {
+    const deadlineMs = performance.now() + CONNECT_TIMEOUT_MS;
+    for (;;) {
+      const socket = await attempt(this.#path);
+      if (socket !== null) return this.#attach(socket);
+      if (this.#closed || performance.now() > deadlineMs) {
+        this.#socket = null;
+        throw unavailable('the keeper is not running');
+      }
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+
+  #attach(socket: Socket): Socket {
+    readFrames(socket, (message) => this.#receive(message as FromKeeper));
+    socket.on('close', () => this.#lose());
+    socket.unref();
+    return socket;
+  }
+
+  #receive(message: FromKeeper): void {
+    if (message.kind === 'revoke') return this.#revokers.get(message.id)?.();
+    const answer = this.#pending.get(message.id);
+    this.#pending.delete(message.id);
+    if (message.kind === 'result') answer?.resolve(message.value);
+    else answer?.reject(fromWire(message.error));
+  }
+
+  #lose(): void {
+    this.#socket = null;
+    const pending = [...this.#pending.values()];
+    const revokers = [...this.#revokers.values()];
+    this.#pending.clear();
+    this.#revokers.clear();
+    this.#claims.clear();
+    for (const answer of pending) answer.reject(unavailable('the keeper went away'));
+    for (const revoke of revokers) revoke();
+  }
+}
+
+function attempt(path: string): Promise<Socket | null> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.off('error', absent);
+      socket.on('error', () => socket.destroy());
+      resolve(socket);
+    });
+    const absent = (): void => resolve(null);
+    socket.once('error', absent);
+  });
+}
+
+function unavailable(message: string): RegistryError {
+  return new RegistryError('UNAVAILABLE', { message, retryAfterSeconds: 1 });
+}

@@ -1,0 +1,27 @@
+import { openServingIndex, openServingSide, openStorage } from '../app.ts';
+import { runChild } from './child.ts';
+import { listen, listenAddress } from './listen.ts';
+import { RemoteKeeper } from './remote-keeper.ts';
+import { drain } from './serve-one.ts';
+
+/** A serving process. */
+export function main(): Promise<number> {
+  return runChild('worker', async (order, log) => {
+    const { config, socketPath, port } = order;
+    const keeper = new RemoteKeeper(socketPath);
+    await keeper.connect();
+    const index = openServingIndex(config);
+    const storage = openStorage(config);
+    const side = openServingSide({ config, logger: log.logger, keeper, storage, index });
+    const secure = config.http.tls !== undefined;
+    await listen(side.server, listenAddress(config.http.address, port), { secure, shared: true });
+    return {
+      stop: async () => {
+        await drain(side, config.http.shutdownGrace, log.logger);
+        await keeper.close();
+        await index.close();
+        await storage.close();
+      },
+    };
+  });
+}

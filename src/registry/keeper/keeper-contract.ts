@@ -1,0 +1,60 @@
+/**
+ * What serving processes ask of the keeper, the one process that changes manifests, tags and metadata.
+ * In one process it is called directly; between processes over a socket, so everything here is plain data.
+ * Each promise settles only when what it promises is committed.
+ */
+import type { Digest } from '#oci/digest';
+import type { ManifestProjection } from '#oci/manifest';
+import type { Reference, Tag } from '#oci/reference';
+import type { RepoName } from '#oci/repo-name';
+import type { UploadId } from '#oci/upload-id';
+import type { PullCount } from '#metadata';
+
+export interface ManifestPush {
+  readonly repo: RepoName;
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly bytes: Buffer;
+  /** Empty when pushed by digest alone. */
+  readonly tags: readonly Tag[];
+  readonly projection: ManifestProjection;
+}
+
+/** The digest of the first `sizeBytes` bytes of an upload, as one of the processes hashed them. */
+export interface UploadProgress {
+  readonly sizeBytes: number;
+  readonly digest: Digest;
+}
+
+export interface UploadRef {
+  readonly repo: RepoName;
+  readonly id: UploadId;
+}
+
+export interface Keeper {
+  /**
+   * Makes the caller the only one who may write to an upload until it releases it. A holder whose connection
+   * hangs is asked to let go (`onRevoke`), since a client that comes back has given up its old connection.
+   * Gives what is known of the bytes so far. Throws `BLOB_UPLOAD_INVALID` (409) when the holder does not let go.
+   */
+  claimUpload(upload: UploadRef, onRevoke: () => void): Promise<UploadProgress | null>;
+  /** Ends a claim and notes the digest so far, `null` when it is not known. */
+  releaseUpload(upload: UploadRef, progress: UploadProgress | null): Promise<void>;
+  /** Gives a claimed upload, durable and proven, its name as a blob, and ends the claim. */
+  finishUpload(upload: UploadRef, blob: { readonly digest: Digest; readonly sizeBytes: number }): Promise<void>;
+  /** Removes an upload; gives whether there was one. */
+  cancelUpload(upload: UploadRef): Promise<boolean>;
+  /** Makes a blob of `from` stand in `repo` too; gives whether `from` had it. */
+  mountBlob(repo: RepoName, from: RepoName, digest: Digest): Promise<boolean>;
+  /** Throws `BLOB_UNKNOWN`, or `DENIED` (405) while a manifest uses it. */
+  deleteBlob(repo: RepoName, digest: Digest): Promise<void>;
+  /** Commits a manifest and its tags. Throws `MANIFEST_BLOB_UNKNOWN` naming what is missing. */
+  pushManifest(push: ManifestPush): Promise<void>;
+  /** Removes a tag, or a manifest with all its tags. */
+  deleteManifest(repo: RepoName, reference: Reference): Promise<void>;
+  /** Compares the index with the layout and reads the layout again where they differ. */
+  refresh(repo: RepoName): Promise<void>;
+  addPulls(counts: readonly PullCount[]): Promise<void>;
+  /** Proves that index and records answer, and says whether the first look at the storage is complete. */
+  probe(): Promise<{ readonly walked: boolean }>;
+}

@@ -1,0 +1,199 @@
+import { KeyedLock } from '#lib/keyed-lock';
+import { WeightedLru } from '#lib/weighted-lru';
+import type { IndexWriter, PullCount, PushRecord, Records } from '#metadata';
+import type { Digest } from '#oci/digest';
+import { RegistryError } from '#oci/errors';
+import type { Reference } from '#oci/reference';
+import type { RepoName } from '#oci/repo-name';
+import { StorageError } from '#storage';
+import type { RepositoryStore, Storage } from '#storage';
+import { CommitGroup } from './commit-group.ts';
+import type { IndexChunks } from './index-chunks.ts';
+import type { Keeper, ManifestPush, UploadProgress, UploadRef } from './keeper-contract.ts';
+import type { Operation } from './operation.ts';
+import { RepositoryQueue } from './repository-queue.ts';
+import type { QueueParts } from './repository-queue.ts';
+import { UploadLedger } from './upload-ledger.ts';
+
+export interface KeeperParts {
+  readonly storage: Storage;
+  readonly index: IndexWriter;
+  readonly records: Records;
+  readonly report: QueueParts['report'];
+}
+
+/** Serialised index files held in memory, all repositories together. */
+const CHUNKS_BYTES_MAX = 64 * 1024 * 1024;
+/** Counts and push times are written this often; a pull never waits for it. */
+const RECORDS_FLUSH_MS = 1000;
+/** Records gathered at most before they are written early. */
+const RECORDS_GATHERED_MAX = 10_000;
+
+/** The one that changes things: see `keeper-contract.ts` for what each call promises. */
+export class LocalKeeper implements Keeper {
+  #storage: Storage;
+  #index: IndexWriter;
+  #records: Records;
+  #queues = new Map<RepoName, RepositoryQueue>();
+  #blobs = new KeyedLock();
+  #ledger = new UploadLedger();
+  #queueParts: QueueParts;
+  #pulls: PullCount[] = [];
+  #pushes: PushRecord[] = [];
+  #flushTimer: NodeJS.Timeout;
+  #walked = false;
+  #report: QueueParts['report'];
+
+  constructor(parts: KeeperParts) {
+    this.#storage = parts.storage;
+    this.#index = parts.index;
+    this.#records = parts.records;
+    this.#report = parts.report;
+    this.#queueParts = {
+      index: parts.index,
+      group: new CommitGroup(parts.index),
+      chunks: new WeightedLru<RepoName, IndexChunks>(CHUNKS_BYTES_MAX),
+      report: parts.report,
+    };
+    this.#flushTimer = setInterval(() => void this.#flushRecords(), RECORDS_FLUSH_MS);
+    this.#flushTimer.unref();
+  }
+
+  // --- uploads ---
+
+  claimUpload(upload: UploadRef, onRevoke: () => void): Promise<UploadProgress | null> {
+    return this.#ledger.claim(upload, onRevoke);
+  }
+
+  async releaseUpload(upload: UploadRef, progress: UploadProgress | null): Promise<void> {
+    this.#ledger.release(upload, progress);
+  }
+
+  async finishUpload(upload: UploadRef, blob: { digest: Digest; sizeBytes: number }): Promise<void> {
+    const store = this.#storage.repository(upload.repo);
+    try {
+      await this.#onBlob(upload.repo, blob.digest, async () => {
+        await store.finishUpload(upload.id, blob.digest);
+        await this.#index.addBlobs(upload.repo, [blob]);
+      });
+    } catch (error) {
+      if (error instanceof StorageError && error.fault === 'missing') {
+        throw new RegistryError('BLOB_UPLOAD_UNKNOWN', { detail: { session_id: upload.id }, cause: error });
+      }
+      throw error;
+    }
+    this.#ledger.forget(upload);
+  }
+
+  async cancelUpload(upload: UploadRef): Promise<boolean> {
+    await this.#ledger.claim(upload, () => undefined);
+    try {
+      return await this.#storage.repository(upload.repo).cancelUpload(upload.id);
+    } finally {
+      this.#ledger.forget(upload);
+    }
+  }
+
+  // --- blobs ---
+
+  async mountBlob(repo: RepoName, from: RepoName, digest: Digest): Promise<boolean> {
+    const source = this.#storage.repository(from);
+    const found = await source.statBlob(digest);
+    if (found === null || !this.#storage.shareStore(repo, from)) return false;
+    const target = this.#storage.repository(repo);
+    return this.#onBlob(repo, digest, async () => {
+      if ((await target.statBlob(digest))?.sizeBytes !== found.sizeBytes && repo !== from) {
+        if (!(await linked(target, source, digest))) return false;
+      }
+      await this.#index.addBlobs(repo, [{ digest, sizeBytes: found.sizeBytes }]);
+      return true;
+    });
+  }
+
+  deleteBlob(repo: RepoName, digest: Digest): Promise<void> {
+    return this.#onBlob(repo, digest, () => this.#change(repo, { kind: 'deleteBlob', digest }));
+  }
+
+  /** Naming and removing a blob's bytes exclude each other, so that file and row always agree. */
+  #onBlob<Result>(repo: RepoName, digest: Digest, work: () => Promise<Result>): Promise<Result> {
+    return this.#blobs.run(`${repo} ${digest}`, work);
+  }
+
+  // --- manifests ---
+
+  async pushManifest(push: ManifestPush): Promise<void> {
+    await this.#change(push.repo, { kind: 'push', push });
+    const { repo, digest, tags } = push;
+    this.#pushes.push({ repo, digest, tags, pushedMs: Date.now() });
+    if (this.#pushes.length > RECORDS_GATHERED_MAX) await this.#flushRecords();
+  }
+
+  async deleteManifest(repo: RepoName, reference: Reference): Promise<void> {
+    if (reference.kind === 'tag') return this.#change(repo, { kind: 'deleteTag', tag: reference.tag });
+    await this.#change(repo, { kind: 'deleteManifest', digest: reference.digest });
+  }
+
+  refresh(repo: RepoName): Promise<void> {
+    return this.#change(repo, { kind: 'refresh' });
+  }
+
+  async #change(repo: RepoName, operation: Operation): Promise<void> {
+    let queue = this.#queues.get(repo);
+    if (queue === undefined) {
+      queue = new RepositoryQueue(this.#storage.repository(repo), this.#queueParts);
+      this.#queues.set(repo, queue);
+    }
+    try {
+      await queue.run(operation);
+    } finally {
+      if (queue.idle && this.#queues.get(repo) === queue) this.#queues.delete(repo);
+    }
+  }
+
+  // --- records ---
+
+  async addPulls(counts: readonly PullCount[]): Promise<void> {
+    this.#pulls.push(...counts);
+    if (this.#pulls.length > RECORDS_GATHERED_MAX) await this.#flushRecords();
+  }
+
+  async #flushRecords(): Promise<void> {
+    const pulls = this.#pulls;
+    const pushes = this.#pushes;
+    this.#pulls = [];
+    this.#pushes = [];
+    try {
+      if (pulls.length > 0) await this.#records.addPulls(pulls);
+      if (pushes.length > 0) await this.#records.addPushes(pushes);
+    } catch (error) {
+      // Counts are lost rather than kept without bound; content is never touched by this.
+      this.#report('' as RepoName, null, `statistics could not be written: ${String(error)}`);
+    }
+  }
+
+  async probe(): Promise<{ walked: boolean }> {
+    await Promise.all([this.#index.probe(), this.#records.probe()]);
+    return { walked: this.#walked };
+  }
+
+  /** Notes that the first look at the storage is complete. */
+  markWalked(): void {
+    this.#walked = true;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#flushTimer);
+    await this.#flushRecords();
+  }
+}
+
+async function linked(target: RepositoryStore, source: RepositoryStore, digest: Digest): Promise<boolean> {
+  try {
+    await target.mountBlob(source, digest);
+    return true;
+  } catch (error) {
+    // Deleted since it was looked for: the client uploads it instead.
+    if (error instanceof StorageError && error.fault === 'missing') return false;
+    throw error;
+  }
+}

@@ -1,0 +1,63 @@
+import type { BlobRow, EntryRow, NewManifest } from '#metadata';
+import type { Digest } from '#oci/digest';
+import type { Tag } from '#oci/reference';
+import type { ManifestPush } from './keeper-contract.ts';
+
+/** One change asked of a repository. */
+export type Operation =
+  | { readonly kind: 'push'; readonly push: ManifestPush }
+  | { readonly kind: 'deleteTag'; readonly tag: Tag }
+  | { readonly kind: 'deleteManifest'; readonly digest: Digest }
+  | { readonly kind: 'deleteBlob'; readonly digest: Digest }
+  | { readonly kind: 'refresh' };
+
+/** What an operation does to the repository, worked out before anything is written. */
+export interface Plan {
+  /** Descriptors that leave index.json. */
+  readonly removedEntries: readonly EntryRow[];
+  /** Descriptors that join it, at the end and in order. */
+  readonly addedEntries: readonly Omit<EntryRow, 'position'>[];
+  readonly addedManifests: readonly NewManifest[];
+  readonly removedManifests: readonly Digest[];
+  /** A manifest's bytes, to be durable before index.json names it. */
+  readonly manifestBytes: { readonly digest: Digest; readonly bytes: Buffer } | null;
+  /** Blobs found on the store that the index did not know. */
+  readonly foundBlobs: readonly BlobRow[];
+  /** Files to remove once nothing names them any more. */
+  readonly removedFiles: readonly Digest[];
+}
+
+export const NO_CHANGE: Plan = {
+  removedEntries: [],
+  addedEntries: [],
+  addedManifests: [],
+  removedManifests: [],
+  manifestBytes: null,
+  foundBlobs: [],
+  removedFiles: [],
+};
+
+/** What an operation reads and changes; operations that touch each other's keys are not planned together. */
+export interface OperationKeys {
+  readonly reads: readonly string[];
+  readonly writes: readonly string[];
+}
+
+/**
+ * Chooses, from the front of a queue, operations that can be planned against one state of the index: none reads
+ * or changes what another of them changes. The order of those that touch each other is kept.
+ */
+export class BatchChooser {
+  #reads = new Set<string>();
+  #writes = new Set<string>();
+
+  /** Whether the operation may join; if not, nothing that touches its keys may join after it either. */
+  admit(keys: OperationKeys): boolean {
+    const free =
+      keys.writes.every((key) => !this.#writes.has(key) && !this.#reads.has(key)) &&
+      keys.reads.every((key) => !this.#writes.has(key));
+    for (const key of keys.reads) this.#reads.add(key);
+    for (const key of keys.writes) this.#writes.add(key);
+    return free;
+  }
+}

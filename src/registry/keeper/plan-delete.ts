@@ -1,0 +1,97 @@
+import type { IndexWriter } from '#metadata';
+import type { Digest } from '#oci/digest';
+import { RegistryError } from '#oci/errors';
+import type { Tag } from '#oci/reference';
+import type { RepoName } from '#oci/repo-name';
+import { withoutTag } from '#storage';
+import type { RepositoryStore } from '#storage';
+import { NO_CHANGE } from './operation.ts';
+import type { Plan } from './operation.ts';
+
+/** Deletes a tag; the manifest that it named stays, without a tag when it was the last (distribution-spec, "Deleting tags"). */
+export async function planDeleteTag(repo: RepoName, tag: Tag, index: IndexWriter): Promise<Plan> {
+  const holders = await index.findEntries(repo, { kind: 'tag', tag });
+  if (holders.length === 0) throw new RegistryError('MANIFEST_UNKNOWN', { detail: { reference: tag } });
+  const addedEntries: { digest: Digest; tag: null; json: string }[] = [];
+  for (const digest of new Set(holders.map((holder) => holder.digest))) {
+    const all = await index.findEntries(repo, { kind: 'digest', digest });
+    const leaving = holders.filter((holder) => holder.digest === digest);
+    const first = leaving[0];
+    if (all.length === leaving.length && first !== undefined) {
+      addedEntries.push({ digest, tag: null, json: withoutTag(first.json) });
+    }
+  }
+  return { ...NO_CHANGE, removedEntries: holders, addedEntries };
+}
+
+/**
+ * Deletes a manifest with all its tags (distribution-spec, "Deleting Manifests"). Throws `DENIED` (405, as zot)
+ * while an index lists it.
+ */
+export async function planDeleteManifest(repo: RepoName, digest: Digest, index: IndexWriter): Promise<Plan> {
+  const entries = await index.findEntries(repo, { kind: 'digest', digest });
+  const manifest = await index.findManifest(repo, { kind: 'digest', digest });
+  if (entries.length === 0 && manifest === null) {
+    throw new RegistryError('MANIFEST_UNKNOWN', { detail: { reference: digest } });
+  }
+  const parents = await otherParents(index, repo, digest, new Set([digest]));
+  if (parents.length > 0) {
+    throw new RegistryError('DENIED', {
+      status: 405,
+      message: `the manifest is listed by the index ${parents[0]}: delete that first`,
+      detail: { reference: digest, index: parents[0] ?? '' },
+    });
+  }
+  const removedManifests = await withUnlistedChildren(index, repo, digest);
+  // Some artifact may use the same bytes as a layer.
+  const users = await index.listReferencing(repo, digest, { roles: ['config', 'layer'], limit: 1 });
+  return { ...NO_CHANGE, removedEntries: entries, removedManifests, removedFiles: users.length > 0 ? [] : [digest] };
+}
+
+/** Deletes a blob. Throws `BLOB_UNKNOWN`, or `DENIED` (405, as zot) while a manifest uses it. */
+export async function planDeleteBlob(
+  repo: RepoName,
+  digest: Digest,
+  index: IndexWriter,
+  store: RepositoryStore,
+): Promise<Plan> {
+  if ((await store.statBlob(digest)) === null) throw new RegistryError('BLOB_UNKNOWN', { detail: { digest } });
+  const users = await index.listReferencing(repo, digest, { roles: ['config', 'layer', 'child'], limit: 1 });
+  const manifest = await index.findManifest(repo, { kind: 'digest', digest });
+  const user = users[0] ?? manifest?.digest;
+  if (user !== undefined) {
+    throw new RegistryError('DENIED', {
+      status: 405,
+      message: `the blob is in use by the manifest ${user}`,
+      detail: { digest, manifest: user },
+    });
+  }
+  return { ...NO_CHANGE, removedFiles: [digest] };
+}
+
+/** The manifest, and what was known only through it: children that have no descriptor and no other parent. */
+async function withUnlistedChildren(index: IndexWriter, repo: RepoName, digest: Digest): Promise<Digest[]> {
+  const removed = new Set([digest]);
+  const pending = [digest];
+  for (let parent = pending.pop(); parent !== undefined; parent = pending.pop()) {
+    for (const { digest: child, role } of await index.listReferences(repo, parent)) {
+      if (role !== 'child' || removed.has(child)) continue;
+      if ((await index.findEntries(repo, { kind: 'digest', digest: child })).length > 0) continue;
+      if ((await otherParents(index, repo, child, removed)).length > 0) continue;
+      removed.add(child);
+      pending.push(child);
+    }
+  }
+  return [...removed];
+}
+
+/** Indexes that list a digest, those of `removed` not counted; one more than those is enough to know. */
+async function otherParents(
+  index: IndexWriter,
+  repo: RepoName,
+  digest: Digest,
+  removed: ReadonlySet<Digest>,
+): Promise<Digest[]> {
+  const parents = await index.listReferencing(repo, digest, { roles: ['child'], limit: removed.size + 1 });
+  return parents.filter((parent) => !removed.has(parent));
+}

@@ -1,0 +1,156 @@
+import type { BlobRow, EntryRow, IndexWriter, NewManifest } from '#metadata';
+import type { Digest } from '#oci/digest';
+import { RegistryError } from '#oci/errors';
+import { projectManifest } from '#oci/manifest';
+import type { ManifestReference } from '#oci/manifest';
+import { manifestKind } from '#oci/media-types';
+import type { Tag } from '#oci/reference';
+import { descriptorJson, withoutTag } from '#storage';
+import type { RepositoryStore } from '#storage';
+import type { ManifestPush } from './keeper-contract.ts';
+import { NO_CHANGE } from './operation.ts';
+import type { Plan } from './operation.ts';
+
+/** Manifests below an index that were uploaded as plain blobs are read to serve them; a bound for that. */
+const CHILD_SIZE_BYTES_MAX = 4 * 1024 * 1024;
+const MISSING_NAMED_MAX = 20;
+
+/**
+ * Works out what the push of a manifest does (distribution-spec, "Pushing Manifests"). Throws
+ * `MANIFEST_BLOB_UNKNOWN` naming what it refers to and the repository lacks, `MANIFEST_INVALID` when a size is wrong.
+ */
+export async function planPush(push: ManifestPush, index: IndexWriter, store: RepositoryStore): Promise<Plan> {
+  const required = await requireReferences(push, index, store);
+  const entries = await planEntries(push, index);
+  const known = await index.findManifest(push.repo, { kind: 'digest', digest: push.digest });
+  const { digest, mediaType, bytes, projection } = push;
+  const own: NewManifest = { digest, mediaType, sizeBytes: bytes.length, projection };
+  return {
+    ...NO_CHANGE,
+    ...entries,
+    addedManifests: known === null ? [own, ...required.children] : required.children,
+    manifestBytes: { digest, bytes },
+    foundBlobs: required.found,
+  };
+}
+
+/** The descriptors of index.json: one for each tag; one without a tag for a manifest that has none. */
+async function planEntries(
+  push: ManifestPush,
+  index: IndexWriter,
+): Promise<{ removedEntries: EntryRow[]; addedEntries: Omit<EntryRow, 'position'>[] }> {
+  const removedEntries: EntryRow[] = [];
+  const addedEntries: Omit<EntryRow, 'position'>[] = [];
+  const present = await index.findEntries(push.repo, { kind: 'digest', digest: push.digest });
+  const movedFrom = new Map<Digest, EntryRow[]>();
+  for (const tag of push.tags) {
+    const holders = await index.findEntries(push.repo, { kind: 'tag', tag });
+    if (holders.length === 1 && holders[0]?.digest === push.digest) continue;
+    for (const holder of holders) {
+      removedEntries.push(holder);
+      if (holder.digest === push.digest) continue;
+      movedFrom.set(holder.digest, [...(movedFrom.get(holder.digest) ?? []), holder]);
+    }
+    addedEntries.push(entry(push, tag));
+  }
+  const orphans = await keepUntagged(push, index, movedFrom);
+  if (addedEntries.length > 0) removedEntries.push(...present.filter((row) => row.tag === null));
+  else if (present.length === 0) addedEntries.push(entry(push, null));
+  return { removedEntries, addedEntries: [...orphans, ...addedEntries] };
+}
+
+function entry(push: ManifestPush, tag: Tag | null): Omit<EntryRow, 'position'> {
+  const { digest, mediaType, bytes } = push;
+  return { digest, tag, json: descriptorJson({ mediaType, digest, sizeBytes: bytes.length }, tag) };
+}
+
+/** A manifest that loses its last tag stays listed without one, so that it can still be pulled by digest. */
+async function keepUntagged(
+  push: ManifestPush,
+  index: IndexWriter,
+  movedFrom: ReadonlyMap<Digest, readonly EntryRow[]>,
+): Promise<Omit<EntryRow, 'position'>[]> {
+  const kept: Omit<EntryRow, 'position'>[] = [];
+  for (const [digest, leaving] of movedFrom) {
+    const all = await index.findEntries(push.repo, { kind: 'digest', digest });
+    const first = leaving[0];
+    if (all.length > leaving.length || first === undefined) continue;
+    kept.push({ digest, tag: null, json: withoutTag(first.json) });
+  }
+  return kept;
+}
+
+/** Everything a manifest refers to must be in the repository (distribution-spec, "Pushing Manifests"). */
+async function requireReferences(
+  push: ManifestPush,
+  index: IndexWriter,
+  store: RepositoryStore,
+): Promise<{ found: BlobRow[]; children: NewManifest[] }> {
+  const missing: Digest[] = [];
+  const found: BlobRow[] = [];
+  const children: NewManifest[] = [];
+  for (const reference of push.projection.references) {
+    const sizeBytes = await sizeOf(push, reference, index, store, found);
+    if (sizeBytes === null) {
+      if (!reference.optional) missing.push(reference.digest);
+      continue;
+    }
+    requireSize(reference, sizeBytes);
+    if (reference.role === 'child') children.push(...(await adoptChild(push, reference, index, store)));
+  }
+  if (missing.length > 0) throw unknown(missing);
+  return { found, children };
+}
+
+async function sizeOf(
+  push: ManifestPush,
+  reference: ManifestReference,
+  index: IndexWriter,
+  store: RepositoryStore,
+  found: BlobRow[],
+): Promise<number | null> {
+  const { digest, role } = reference;
+  if (role === 'child') {
+    const manifest = await index.findManifest(push.repo, { kind: 'digest', digest });
+    if (manifest !== null) return manifest.sizeBytes;
+  }
+  const blob = await index.findBlob(push.repo, digest);
+  if (blob !== null) return blob.sizeBytes;
+  const stat = await store.statBlob(digest);
+  if (stat === null) return null;
+  found.push({ digest, sizeBytes: stat.sizeBytes });
+  return stat.sizeBytes;
+}
+
+function requireSize(reference: ManifestReference, sizeBytes: number): void {
+  if (reference.sizeBytes === sizeBytes) return;
+  const { digest } = reference;
+  throw new RegistryError('MANIFEST_INVALID', {
+    message: `manifest invalid: it says that ${digest} has ${reference.sizeBytes} bytes, but it has ${sizeBytes}`,
+    detail: { digest, expected: reference.sizeBytes, actual: sizeBytes },
+  });
+}
+
+/** A child that came as a plain blob becomes a manifest that can be pulled by digest. */
+async function adoptChild(
+  push: ManifestPush,
+  reference: ManifestReference,
+  index: IndexWriter,
+  store: RepositoryStore,
+): Promise<NewManifest[]> {
+  const { digest, mediaType, sizeBytes } = reference;
+  if (manifestKind(mediaType) === null) return [];
+  if ((await index.findManifest(push.repo, { kind: 'digest', digest })) !== null) return [];
+  const bytes = await store.readManifest(digest, CHILD_SIZE_BYTES_MAX);
+  if (bytes === null) return [];
+  return [{ digest, mediaType, sizeBytes, projection: projectManifest(bytes, mediaType) }];
+}
+
+function unknown(missing: readonly Digest[]): RegistryError {
+  const named = missing.slice(0, MISSING_NAMED_MAX);
+  const more = missing.length > named.length ? ` and ${missing.length - named.length} more` : '';
+  return new RegistryError('MANIFEST_BLOB_UNKNOWN', {
+    message: `manifest references content that this repository lacks: ${named.join(', ')}${more}`,
+    detail: { digest: named.join(','), missing: named },
+  });
+}

@@ -1,0 +1,177 @@
+import type { IndexReader, ManifestRow, PullCount } from '#metadata';
+import { WeightedLru } from '#lib/weighted-lru';
+import type { Digest } from '#oci/digest';
+import { RegistryError } from '#oci/errors';
+import { referenceText } from '#oci/reference';
+import type { Reference } from '#oci/reference';
+import type { RepoName } from '#oci/repo-name';
+import { StorageError } from '#storage';
+import type { FileReader, Storage } from '#storage';
+import type { Freshness } from './freshness.ts';
+import type { Hooks } from './hooks.ts';
+import type { Keeper } from './keeper/keeper-contract.ts';
+
+export interface ManifestContent extends ManifestRow {
+  readonly bytes: Buffer;
+}
+
+export interface BlobContent {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  readonly mediaType: string;
+}
+
+export interface OpenBlob extends BlobContent {
+  /** To be closed by whoever opened it. */
+  readonly reader: FileReader;
+}
+
+export interface PullParts {
+  readonly storage: Storage;
+  readonly index: IndexReader;
+  readonly keeper: Keeper;
+  readonly freshness: Freshness;
+  readonly hooks: Hooks;
+}
+
+/** Manifests of other tools may be larger than those we accept. */
+const MANIFEST_SIZE_BYTES_MAX = 64 * 1024 * 1024;
+const CACHE_BYTES_MAX = 32 * 1024 * 1024;
+/** Counted pulls are handed to the keeper this often; a pull never waits for it. */
+const COUNTS_MS = 1000;
+const COUNTS_MAX = 20_000;
+const OCTET_STREAM = 'application/octet-stream';
+
+/** Reads of manifests and blobs (distribution-spec, "Pull"). Nothing here writes. */
+export class Pull {
+  #parts: PullParts;
+  /** By digest; content never changes under it, and whether it exists here is asked of the index each time. */
+  #cache = new WeightedLru<Digest, Buffer>(CACHE_BYTES_MAX);
+  #counts = new Map<string, { repo: RepoName; digest: Digest; pulls: number; lastPullMs: number }>();
+  #timer: NodeJS.Timeout;
+
+  constructor(parts: PullParts) {
+    this.#parts = parts;
+    this.#timer = setInterval(() => void this.flushCounts(), COUNTS_MS);
+    this.#timer.unref();
+  }
+
+  /** A manifest with its bytes; counts as a pull. Throws `NAME_UNKNOWN`, `MANIFEST_UNKNOWN` or `CONTENT_CORRUPT`. */
+  async manifest(repo: RepoName, reference: Reference): Promise<ManifestContent> {
+    const row = await this.statManifest(repo, reference);
+    const bytes = this.#cache.get(row.digest) ?? (await this.#load(repo, row, reference));
+    this.#count(repo, row.digest);
+    if (this.#parts.hooks.afterPull.length > 0) {
+      for (const hook of this.#parts.hooks.afterPull) await hook(repo, row.digest);
+    }
+    return { digest: row.digest, mediaType: row.mediaType, sizeBytes: bytes.length, bytes };
+  }
+
+  /** What a manifest is, without its bytes. */
+  async statManifest(repo: RepoName, reference: Reference): Promise<ManifestRow> {
+    const { freshness, index, hooks } = this.#parts;
+    if (!freshness.isFresh(repo)) await freshness.check(repo);
+    const row = await index.findManifest(repo, reference);
+    if (row !== null) return row;
+    for (const hook of hooks.manifestMissing) {
+      if (!(await hook(repo, reference))) continue;
+      const fetched = await index.findManifest(repo, reference);
+      if (fetched !== null) return fetched;
+    }
+    throw await this.#unknown(repo, reference);
+  }
+
+  async #unknown(repo: RepoName, reference: Reference): Promise<RegistryError> {
+    if ((await this.#parts.index.findRepository(repo)) === null) {
+      return new RegistryError('NAME_UNKNOWN', { detail: { name: repo } });
+    }
+    return new RegistryError('MANIFEST_UNKNOWN', { detail: { reference: referenceText(reference).slice(0, 200) } });
+  }
+
+  async #load(repo: RepoName, row: ManifestRow, reference: Reference): Promise<Buffer> {
+    const bytes = await this.#readProven(repo, row.digest);
+    if (bytes === null) {
+      throw new RegistryError('MANIFEST_UNKNOWN', { detail: { reference: referenceText(reference).slice(0, 200) } });
+    }
+    this.#cache.set(row.digest, bytes, bytes.length);
+    return bytes;
+  }
+
+  async #readProven(repo: RepoName, digest: Digest): Promise<Buffer | null> {
+    try {
+      return await this.#parts.storage.repository(repo).readManifest(digest, MANIFEST_SIZE_BYTES_MAX);
+    } catch (cause) {
+      if (cause instanceof StorageError && cause.fault === 'corrupt') {
+        throw new RegistryError('CONTENT_CORRUPT', { detail: { digest }, cause });
+      }
+      throw cause;
+    }
+  }
+
+  /** What a blob is. Throws `BLOB_UNKNOWN`. */
+  async statBlob(repo: RepoName, digest: Digest): Promise<BlobContent> {
+    const stat = await this.#parts.storage.repository(repo).statBlob(digest);
+    if (stat === null) throw unknownBlob(digest);
+    return this.#describe(repo, digest, stat.sizeBytes);
+  }
+
+  /** Opens a blob for reading. Throws `BLOB_UNKNOWN`, also where the file does not have the size it must have. */
+  async openBlob(repo: RepoName, digest: Digest): Promise<OpenBlob> {
+    const reader = await this.#open(repo, digest);
+    if (reader === null) throw unknownBlob(digest);
+    try {
+      return { ...(await this.#describe(repo, digest, reader.sizeBytes)), reader };
+    } catch (error) {
+      await reader.close();
+      throw error;
+    }
+  }
+
+  async #open(repo: RepoName, digest: Digest): Promise<FileReader | null> {
+    const store = this.#parts.storage.repository(repo);
+    const reader = await store.openBlob(digest);
+    if (reader !== null) return reader;
+    for (const hook of this.#parts.hooks.blobMissing) if (await hook(repo, digest)) return store.openBlob(digest);
+    return null;
+  }
+
+  /** A file whose size is not the one it was stored with is damaged: absent for clients, so that they push it again. */
+  async #describe(repo: RepoName, digest: Digest, sizeBytes: number): Promise<BlobContent> {
+    const { index } = this.#parts;
+    const known = await index.findBlob(repo, digest);
+    if (known !== null && known.sizeBytes !== sizeBytes) throw unknownBlob(digest);
+    return { digest, sizeBytes, mediaType: (await index.findBlobMediaType(repo, digest)) ?? OCTET_STREAM };
+  }
+
+  #count(repo: RepoName, digest: Digest): void {
+    const key = `${repo} ${digest}`;
+    const count = this.#counts.get(key);
+    if (count === undefined) {
+      if (this.#counts.size < COUNTS_MAX) this.#counts.set(key, { repo, digest, pulls: 1, lastPullMs: Date.now() });
+      return;
+    }
+    count.pulls += 1;
+    count.lastPullMs = Date.now();
+  }
+
+  /** Hands the counts gathered so far to the keeper; what it cannot take now is kept for the next time. */
+  async flushCounts(): Promise<void> {
+    if (this.#counts.size === 0) return;
+    const counts: PullCount[] = [...this.#counts.values()];
+    this.#counts.clear();
+    try {
+      await this.#parts.keeper.addPulls(counts);
+    } catch {
+      for (const count of counts) if (this.#counts.size < COUNTS_MAX) this.#counts.set(`${count.repo} ${count.digest}`, count);
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.flushCounts();
+  }
+}
+
+function unknownBlob(digest: Digest): RegistryError {
+  return new RegistryError('BLOB_UNKNOWN', { detail: { digest } });
+}

@@ -1,0 +1,167 @@
+import type { IndexReader } from '#metadata';
+import { digestAlgorithm, digestOf } from '#oci/digest';
+import type { Digest } from '#oci/digest';
+import { RegistryError } from '#oci/errors';
+import { projectManifest } from '#oci/manifest';
+import type { Reference, Tag } from '#oci/reference';
+import { referenceText } from '#oci/reference';
+import type { RepoName } from '#oci/repo-name';
+import type { Storage } from '#storage';
+import { Freshness } from './freshness.ts';
+import type { Hooks } from './hooks.ts';
+import type { Keeper } from './keeper/keeper-contract.ts';
+import { Listing } from './listing.ts';
+import { Pull } from './pull.ts';
+import type { BlobContent, ManifestContent, OpenBlob } from './pull.ts';
+import { SpaceGuard } from './space-guard.ts';
+import type { SpaceLimit } from './space-guard.ts';
+import { Uploads } from './uploads.ts';
+
+export { RegistryError } from '#oci/errors';
+export type { ErrorCode, RegistryErrorOptions } from '#oci/errors';
+export { StorageError } from '#storage';
+export type { FileReader } from '#storage';
+export { noHooks } from './hooks.ts';
+export type { Hooks, PushedManifest } from './hooks.ts';
+export type { Keeper, ManifestPush, UploadProgress, UploadRef } from './keeper/keeper-contract.ts';
+export { LocalKeeper } from './keeper/keeper.ts';
+export { walkStorage } from './keeper/first-walk.ts';
+export type { ReferrersPage, TagsPage } from './listing.ts';
+export type { BlobContent, ManifestContent, OpenBlob } from './pull.ts';
+export type { BodySource, UploadBody } from './uploads.ts';
+
+export interface RegistryParts {
+  readonly storage: Storage;
+  readonly index: IndexReader;
+  readonly keeper: Keeper;
+  readonly hooks: Hooks;
+  readonly spaceLimit: SpaceLimit;
+  readonly readOnly: boolean;
+  /** Hears of faults of hooks that may not fail a request. */
+  readonly report: (problem: string, error: unknown) => void;
+}
+
+export interface ManifestToPush {
+  readonly repo: RepoName;
+  readonly reference: Reference;
+  readonly mediaType: string;
+  readonly bytes: Buffer;
+  /** Further tags of a push by digest (distribution-spec, "Pushing Manifests", parameter `tag`). */
+  readonly tags: readonly Tag[];
+}
+
+/** The registry's operations: one method for each thing a user can do. */
+export class Registry {
+  readonly uploads: Uploads;
+  readonly listing: Listing;
+  #parts: RegistryParts;
+  #pull: Pull;
+  #guard: SpaceGuard;
+
+  constructor(parts: RegistryParts) {
+    const { storage, index, keeper, hooks } = parts;
+    const freshness = new Freshness(storage, index, keeper);
+    this.#parts = parts;
+    this.#guard = new SpaceGuard(storage, parts.spaceLimit, parts.readOnly);
+    this.#pull = new Pull({ storage, index, keeper, freshness, hooks });
+    this.uploads = new Uploads({ storage, keeper, guard: this.#guard });
+    this.listing = new Listing({ index, freshness });
+  }
+
+  pullManifest(repo: RepoName, reference: Reference): Promise<ManifestContent> {
+    return this.#pull.manifest(repo, reference);
+  }
+
+  /** As `pullManifest`, without the bytes and without counting. */
+  statManifest(repo: RepoName, reference: Reference): Promise<Omit<ManifestContent, 'bytes'>> {
+    return this.#pull.statManifest(repo, reference);
+  }
+
+  statBlob(repo: RepoName, digest: Digest): Promise<BlobContent> {
+    return this.#pull.statBlob(repo, digest);
+  }
+
+  openBlob(repo: RepoName, digest: Digest): Promise<OpenBlob> {
+    return this.#pull.openBlob(repo, digest);
+  }
+
+  /**
+   * Pushes a manifest (distribution-spec, "Pushing Manifests"): read and judged here, committed by the keeper.
+   * Gives its digest, its subject if it has one, and the tags it has now.
+   */
+  async pushManifest(push: ManifestToPush): Promise<{ digest: Digest; subject: Digest | null }> {
+    const { repo, reference, mediaType, bytes } = push;
+    await this.#guard.requireSpace(repo, bytes.length);
+    const digest = manifestDigest(reference, bytes);
+    const projection = projectManifest(bytes, mediaType);
+    const tags = reference.kind === 'tag' ? [reference.tag] : [...new Set(push.tags)];
+    const pushed = { repo, digest, mediaType, tags, bytes, projection };
+    for (const hook of this.#parts.hooks.beforeManifestCommit) await hook(pushed);
+    await this.#parts.keeper.pushManifest(pushed);
+    await this.#after(this.#parts.hooks.afterPush, pushed);
+    return { digest, subject: projection.subject };
+  }
+
+  /** Deletes a tag, or a manifest with all its tags. */
+  async deleteManifest(repo: RepoName, reference: Reference): Promise<void> {
+    this.#guard.requireWritable();
+    await this.listing.requireRepository(repo);
+    await this.#parts.keeper.deleteManifest(repo, reference);
+    for (const hook of this.#parts.hooks.afterDelete) {
+      await hook(repo, reference).catch((error: unknown) => this.#parts.report('after delete', error));
+    }
+  }
+
+  async deleteBlob(repo: RepoName, digest: Digest): Promise<void> {
+    this.#guard.requireWritable();
+    await this.#pull.statBlob(repo, digest);
+    await this.#parts.keeper.deleteBlob(repo, digest);
+  }
+
+  /**
+   * Mounts a blob from another repository (distribution-spec, "Mounting a blob from another repository"). Without
+   * `from` any repository that holds it and that `mayRead` allows will do. Gives whether it stands here now.
+   */
+  async mountBlob(
+    repo: RepoName,
+    digest: Digest,
+    from: RepoName | null,
+    mayRead: (repo: RepoName) => boolean,
+  ): Promise<boolean> {
+    this.#guard.requireWritable();
+    const { index, keeper } = this.#parts;
+    const candidates = from === null ? [repo, ...(await index.listBlobHolders(digest, 50))] : [from];
+    for (const candidate of candidates) {
+      if (!mayRead(candidate)) continue;
+      if (await keeper.mountBlob(repo, candidate, digest)) return true;
+    }
+    return false;
+  }
+
+  /** Whether the registry can answer: storage, index and records, each asked. */
+  async probe(): Promise<{ walked: boolean }> {
+    const { index, storage, keeper } = this.#parts;
+    const stores = storage.stores.map((store) => store.driver.freeSpace());
+    const [kept] = await Promise.all([keeper.probe(), index.probe(), ...stores]);
+    return kept;
+  }
+
+  async close(): Promise<void> {
+    await this.#pull.close();
+  }
+
+  async #after<Event>(hooks: readonly ((event: Event) => Promise<void>)[], event: Event): Promise<void> {
+    for (const hook of hooks) await hook(event).catch((error: unknown) => this.#parts.report('after push', error));
+  }
+}
+
+/** The digest a push is addressed by: its own algorithm for a digest, sha256 for a tag. */
+function manifestDigest(reference: Reference, bytes: Buffer): Digest {
+  if (reference.kind === 'tag') return digestOf(bytes);
+  const digest = digestOf(bytes, digestAlgorithm(reference.digest));
+  if (digest === reference.digest) return digest;
+  throw new RegistryError('DIGEST_INVALID', {
+    message: 'the manifest does not have the digest it is pushed under',
+    detail: { reference: referenceText(reference), actual: digest },
+  });
+}

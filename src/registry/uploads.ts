@@ -1,0 +1,250 @@
+/**
+ * Upload sessions (distribution-spec, "Pushing Blobs"): bytes go into a file of the repository's `.uploads`
+ * folder and get their name as a blob when their digest is proven.
+ *
+ * Order of writes when an upload is finished: last bytes -> digest compared -> fsync of the file (if durable) ->
+ * renamed to its place by the keeper, with the folder synced -> recorded in the index -> answer.
+ * A body that breaks off keeps what arrived, so that the client can resume from there.
+ */
+import type { Hash } from 'node:crypto';
+import { WeightedLru } from '#lib/weighted-lru';
+import { digestAlgorithm } from '#oci/digest';
+import type { Digest, DigestAlgorithm } from '#oci/digest';
+import { RegistryError } from '#oci/errors';
+import type { RepoName } from '#oci/repo-name';
+import type { UploadId } from '#oci/upload-id';
+import { UploadWriter } from '#storage';
+import type { RepositoryStore, Storage } from '#storage';
+import type { Keeper, UploadProgress, UploadRef } from './keeper/keeper-contract.ts';
+import type { SpaceGuard } from './space-guard.ts';
+
+/** A body as it arrives. Iterating ends normally only when the whole body was received. */
+export type BodySource = AsyncIterable<Buffer>;
+
+export interface UploadBody {
+  readonly source: BodySource;
+  /** Where the client says its bytes begin; absent: at the end of what is there. */
+  readonly offset?: number;
+  /** How many bytes the client announced; absent: unknown. */
+  readonly sizeBytes?: number;
+}
+
+export interface UploadsParts {
+  readonly storage: Storage;
+  readonly keeper: Keeper;
+  readonly guard: SpaceGuard;
+}
+
+interface RunningHash {
+  readonly hash: Hash;
+  readonly sizeBytes: number;
+}
+
+interface Claim {
+  /** What other processes know of the bytes so far. */
+  readonly progress: UploadProgress | null;
+  /** Aborted when another request takes the upload over. */
+  readonly signal: AbortSignal;
+  /** Set when the upload exists no more, so that there is nothing to give back. */
+  ended: boolean;
+}
+
+/** Running hashes kept between the requests of one upload; one that is lost costs one more reading of the file. */
+const HASHES_MAX = 2000;
+const DEFAULT_ALGORITHM: DigestAlgorithm = 'sha256';
+
+export class Uploads {
+  #parts: UploadsParts;
+  #hashes = new WeightedLru<UploadId, RunningHash>(HASHES_MAX);
+
+  constructor(parts: UploadsParts) {
+    this.#parts = parts;
+  }
+
+  /** Begins a session. */
+  async start(repo: RepoName): Promise<UploadId> {
+    await this.#parts.guard.requireSpace(repo, 0);
+    return this.#store(repo).startUpload();
+  }
+
+  /** Bytes received so far. Throws `BLOB_UPLOAD_UNKNOWN`. */
+  async sizeBytes(upload: UploadRef): Promise<number> {
+    const sizeBytes = await this.#store(upload.repo).uploadSizeBytes(upload.id);
+    if (sizeBytes === null) throw unknownUpload(upload);
+    return sizeBytes;
+  }
+
+  /**
+   * Appends a body (distribution-spec, "Pushing a blob in chunks") and gives the size of the whole so far.
+   * Throws `BLOB_UPLOAD_INVALID` (416) when it does not begin where the last one ended.
+   */
+  async append(upload: UploadRef, body: UploadBody): Promise<number> {
+    await this.#parts.guard.requireSpace(upload.repo, body.sizeBytes ?? 0);
+    return this.#claimed(upload, async (claim) => {
+      const writer = await this.#open(upload);
+      try {
+        requireOffset(upload, body, writer.sizeBytes);
+        await this.#take(upload, writer, body, claim.signal);
+      } finally {
+        await this.#letGo(upload, writer);
+      }
+      return writer.sizeBytes;
+    });
+  }
+
+  /**
+   * Ends a session, with a last body or none, and gives its bytes their name. The session stays when the digest
+   * differs (`DIGEST_INVALID`), so that the client may try again with the right one.
+   */
+  async finish(upload: UploadRef, digest: Digest, body: UploadBody | null): Promise<void> {
+    await this.#parts.guard.requireSpace(upload.repo, body?.sizeBytes ?? 0);
+    await this.#claimed(upload, async (claim) => {
+      const writer = await this.#open(upload);
+      let known: Digest | null;
+      try {
+        if (body !== null) {
+          requireOffset(upload, body, writer.sizeBytes);
+          await this.#take(upload, writer, body, claim.signal);
+        }
+        known = this.#knownDigest(writer, digest, claim.progress);
+        if (this.#parts.storage.storeOf(upload.repo).durable) await writer.sync();
+      } finally {
+        await this.#letGo(upload, writer);
+      }
+      const proven = known ?? (await this.#hashFile(upload, digestAlgorithm(digest)));
+      if (proven !== digest) throw wrongDigest(digest, proven);
+      await this.#parts.keeper.finishUpload(upload, { digest, sizeBytes: writer.sizeBytes });
+      claim.ended = true;
+      this.#hashes.delete(upload.id);
+    });
+  }
+
+  /** Takes a blob in one request (distribution-spec, "Single POST"). Nothing is kept when it fails. */
+  async pushWhole(repo: RepoName, digest: Digest, body: UploadBody): Promise<UploadId> {
+    await this.#parts.guard.requireSpace(repo, body.sizeBytes ?? 0);
+    const store = this.#store(repo);
+    const { id, writer } = await store.startUploadWriter(digestAlgorithm(digest));
+    const upload = { repo, id };
+    try {
+      try {
+        await this.#take(upload, writer, body, null);
+        if (this.#parts.storage.storeOf(repo).durable) await writer.sync();
+      } finally {
+        await writer.close();
+      }
+      const proven = writer.digest();
+      if (proven !== digest) throw wrongDigest(digest, proven);
+      await this.#parts.keeper.finishUpload(upload, { digest, sizeBytes: writer.sizeBytes });
+    } catch (error) {
+      await store.cancelUpload(id);
+      throw error;
+    }
+    return id;
+  }
+
+  /** Ends a session and forgets its bytes (distribution-spec, "Canceling an upload"). */
+  async cancel(upload: UploadRef): Promise<void> {
+    this.#hashes.delete(upload.id);
+    if (!(await this.#parts.keeper.cancelUpload(upload))) throw unknownUpload(upload);
+  }
+
+  /** Runs `work` as the only writer of the upload and notes the digest so far when it ends. */
+  async #claimed<Result>(upload: UploadRef, work: (claim: Claim) => Promise<Result>): Promise<Result> {
+    const revoked = new AbortController();
+    const progress = await this.#parts.keeper.claimUpload(upload, () => revoked.abort());
+    const claim: Claim = { progress, signal: revoked.signal, ended: false };
+    try {
+      return await work(claim);
+    } finally {
+      if (!claim.ended) await this.#release(upload, progress);
+    }
+  }
+
+  async #release(upload: UploadRef, before: UploadProgress | null): Promise<void> {
+    const running = this.#hashes.get(upload.id);
+    const now = running === undefined ? before : { sizeBytes: running.sizeBytes, digest: digestOfRunning(running) };
+    await this.#parts.keeper.releaseUpload(upload, now);
+  }
+
+  async #open(upload: UploadRef): Promise<UploadWriter> {
+    const file = await this.#store(upload.repo).openUpload(upload.id);
+    if (file === null) throw unknownUpload(upload);
+    if (file.sizeBytes === 0) return UploadWriter.fresh(file, DEFAULT_ALGORITHM);
+    const running = this.#hashes.get(upload.id);
+    if (running?.sizeBytes === file.sizeBytes) return new UploadWriter(file, DEFAULT_ALGORITHM, running.hash);
+    // Another process wrote since: its digest is with the keeper, ours proves nothing.
+    this.#hashes.delete(upload.id);
+    return new UploadWriter(file, DEFAULT_ALGORITHM, null);
+  }
+
+  async #take(upload: UploadRef, writer: UploadWriter, body: UploadBody, signal: AbortSignal | null): Promise<void> {
+    const before = writer.sizeBytes;
+    try {
+      for await (const chunk of body.source) {
+        if (signal?.aborted) throw takenOver(upload);
+        await writer.append(chunk);
+      }
+    } finally {
+      // What arrived is kept also when the body broke off.
+      await writer.flush();
+    }
+    const received = writer.sizeBytes - before;
+    if (body.sizeBytes !== undefined && received !== body.sizeBytes) {
+      throw new RegistryError('SIZE_INVALID', { detail: { expected: body.sizeBytes, received } });
+    }
+  }
+
+  /** Closes the file and keeps the running hash for the next request. */
+  async #letGo(upload: UploadRef, writer: UploadWriter): Promise<void> {
+    if (writer.hash === null) this.#hashes.delete(upload.id);
+    else this.#hashes.set(upload.id, { hash: writer.hash, sizeBytes: writer.sizeBytes });
+    await writer.close();
+  }
+
+  /** The digest of the whole, if some process hashed it on the way in by the algorithm that is asked for. */
+  #knownDigest(writer: UploadWriter, wanted: Digest, progress: UploadProgress | null): Digest | null {
+    const algorithm = digestAlgorithm(wanted);
+    if (algorithm === writer.algorithm && writer.hash !== null) return writer.digest();
+    const usable = progress?.sizeBytes === writer.sizeBytes && digestAlgorithm(progress.digest) === algorithm;
+    return usable ? progress.digest : null;
+  }
+
+  async #hashFile(upload: UploadRef, algorithm: DigestAlgorithm): Promise<Digest> {
+    const hashed = await this.#store(upload.repo).hashUpload(upload.id, algorithm);
+    if (hashed === null) throw unknownUpload(upload);
+    return hashed.digest;
+  }
+
+  #store(repo: RepoName): RepositoryStore {
+    return this.#parts.storage.repository(repo);
+  }
+}
+
+function digestOfRunning(running: RunningHash): Digest {
+  return `${DEFAULT_ALGORITHM}:${running.hash.copy().digest('hex')}` as Digest;
+}
+
+function requireOffset(upload: UploadRef, body: UploadBody, sizeBytes: number): void {
+  if (body.offset === undefined || body.offset === sizeBytes) return;
+  throw new RegistryError('BLOB_UPLOAD_INVALID', {
+    status: 416,
+    message: `the chunk begins at ${body.offset}, but the upload has ${sizeBytes} bytes`,
+    detail: { session_id: upload.id, size: sizeBytes },
+  });
+}
+
+function unknownUpload(upload: UploadRef): RegistryError {
+  return new RegistryError('BLOB_UPLOAD_UNKNOWN', { detail: { session_id: upload.id } });
+}
+
+function takenOver(upload: UploadRef): RegistryError {
+  return new RegistryError('BLOB_UPLOAD_INVALID', {
+    status: 409,
+    message: 'another request took this upload over',
+    detail: { session_id: upload.id },
+  });
+}
+
+function wrongDigest(expected: Digest, actual: Digest | null): RegistryError {
+  return new RegistryError('DIGEST_INVALID', { detail: { digest: expected, actual: actual ?? '' } });
+}
