@@ -73,8 +73,8 @@ function restrictionsOf(layer: Layer, depth: number): { paths: TypesOnlyPath[]; 
 
 /** The layer's own files, as a file at this depth writes them. A row inside another reaches the outer folder's top. */
 function ownFiles(layer: Layer, depth: number): string[] {
-  const outer = layer.folder.split('/').length - 1;
-  const ups = Array.from({ length: depth + outer }, (_, index) => '../'.repeat(index + 1));
+  const outer = layer.folder.split('/').length - 1 - (layer.closedFolders === true ? 1 : 0);
+  const ups = Array.from({ length: Math.max(0, depth + outer) }, (_, index) => '../'.repeat(index + 1));
   return ['./**', ...ups.flatMap((up) => [`${up}*.ts`, `${up}*/*.ts`])];
 }
 

@@ -64,6 +64,18 @@ const plants: readonly Plant[] = [
   refused('registry/package.ts', "import { x } from 'fastify';"),
   refused('lib/package.ts', "import { x } from '@scope/name';"),
   refused('lib/package-path.ts', "import { x } from 'some/deep/file.js';"),
+  // An extension knows the contract, the types of what it joins, and itself.
+  allowed(
+    'extensions/search/search.ts',
+    "import type { Route } from '#http'; import type { X } from '#extension';",
+  ),
+  allowed('extensions/search/graph/types.ts', "import { x } from '../search.ts';"),
+  refused('extensions/search/http.ts', "import { x } from '#http';"),
+  refused('extensions/search/beside.ts', "import { x } from '../cve/cve.ts';"),
+  refused('extensions/search/above.ts', "import type { X } from '../extension.ts';"),
+  refused('extensions/search/graph/beside.ts', "import { x } from '../../cve/cve.ts';"),
+  refused('extensions/search/storage.ts', "import type { X } from '#storage';"),
+  allowed('extensions/full.ts', "import { x } from './search/search.ts';"),
   // Tests and suites.
   allowed('storage/some.test.ts', "import { x } from '../http/http.ts';"),
   allowed('storage/some.suite.ts', "import { x } from 'node:test';"),

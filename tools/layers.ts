@@ -19,6 +19,8 @@ export interface Layer {
   readonly node: readonly string[];
   /** npm packages. */
   readonly packages?: readonly string[];
+  /** True when each folder in it is a world of its own: its files reach no file above or beside it by path. */
+  readonly closedFolders?: boolean;
 }
 
 /** Modules of Node that reach no file, socket or process: fit for a layer that only computes and orders. */
@@ -83,8 +85,9 @@ export const layers: readonly Layer[] = [
   {
     folder: 'extensions',
     modules: ['#extension', ...values, '#registry', '#metadata', '#client'],
-    types: ['#config', '#tasks'],
+    types: ['#config', '#http', '#tasks'],
     node: allNode,
+    closedFolders: true,
   },
   { folder: 'cli/client', modules: [...values, '#client'], node: allNode },
   { folder: 'cli/bench', modules: [...values, '#client'], node: allNode },
