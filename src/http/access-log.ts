@@ -19,7 +19,7 @@ export function logRequest(logger: Logger, request: FastifyRequest, reply: Fasti
       path: maskedUrl(request.originalUrl),
       statusCode: reply.raw.statusCode,
       latency: goDuration(reply.elapsedTime),
-      bodySize: Number(reply.raw.getHeader('content-length') ?? 0),
+      bodySize: Number(reply.getHeader('content-length') ?? 0),
       headers: shownHeaders(raw.headers),
       requestId: request.id,
     },

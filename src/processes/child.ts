@@ -39,6 +39,8 @@ export async function runChild(name: string, start: (order: Start, log: Log) => 
     return 1;
   } finally {
     log.flush();
+    // The open channel would keep the process alive.
+    if (process.connected) process.disconnect();
   }
 }
 

@@ -27,13 +27,10 @@ export async function listen(
       await server.listen({ path: address.path });
       return `${UNIX_PREFIX}${address.path}`;
     }
-    await server.ready();
-    const raw = server.server;
-    await new Promise<void>((resolve, reject) => {
-      raw.once('error', reject);
-      raw.listen({ ...address, reusePort: options.shared, backlog: 4096 }, () => resolve());
-    });
-    return urlOf(raw.address() as AddressInfo, options.secure);
+    // Handed on to Node as it is; Fastify's type does not know the option yet.
+    const shared = { reusePort: options.shared } as object;
+    await server.listen({ ...address, ...shared, backlog: 4096 });
+    return urlOf(server.server.address() as AddressInfo, options.secure);
   } catch (error) {
     throw listenError(error, address);
   }
