@@ -93,6 +93,20 @@ const check: Command = {
   },
 };
 
+const licenses: Command = {
+  name: 'licenses',
+  summary: 'Print the licences of everything in this executable.',
+  description:
+    'Prints the licences of this program, of Node.js and of all packages that are inside the executable.',
+  args: [],
+  flags: [],
+  examples: ['zot licenses'],
+  async run(_call, io) {
+    const { licensesCommand } = await import('./licenses.ts');
+    return licensesCommand(io);
+  },
+};
+
 /** The processes that `serve` starts by itself. They get their orders from their parent, not by flags. */
 const keeper: Command = {
   name: 'internal-keeper',
@@ -122,4 +136,4 @@ const worker: Command = {
   },
 };
 
-export const zotCommands: readonly Command[] = [serve, verify, schema, check, keeper, worker];
+export const zotCommands: readonly Command[] = [serve, verify, schema, check, licenses, keeper, worker];

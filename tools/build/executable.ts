@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, globSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, relative } from 'node:path';
-import type { Bundle } from './bundle.ts';
+import { modulesOf, packagesOf, type Bundle } from './bundle.ts';
+import { collectLicenses } from './licenses.ts';
 import { signAdHoc } from './macho-sign.ts';
 import { distFolder } from './paths.ts';
 import { readRuntime } from './runtime.ts';
@@ -19,16 +20,19 @@ const webFolder = `${distFolder}web`;
 
 /** Makes one executable file from a bundle: a copy of Node with the bundle and the assets inside. */
 export function makeExecutable(bundle: Bundle, target: Target, file: string): void {
+  const runtime = readRuntime(target);
+  const licenses = `${bundle.file}.licenses.txt`;
+  writeFileSync(licenses, collectLicenses(packagesOf(modulesOf(bundle.metafile)), runtime));
   const config = {
     main: bundle.file,
     mainFormat: 'module',
     output: file,
-    executable: readRuntime(target),
+    executable: runtime,
     disableExperimentalSEAWarning: true,
     useCodeCache: isNative(target),
     execArgv,
     execArgvExtension: 'env',
-    assets: webAssets(),
+    assets: { 'licenses.txt': licenses, ...webAssets() },
   };
   mkdirSync(dirname(file), { recursive: true });
   const configFile = `${bundle.file}.sea.json`;

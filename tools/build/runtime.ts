@@ -70,7 +70,7 @@ function fetchRuntime(name: string, pin: Pin, folder: string): void {
   );
   const archive = `${incoming}/${packedName(output)}`;
   checkIntegrity(name, readFileSync(archive), pin.integrity);
-  execFileSync('tar', ['-xzf', archive, '-C', incoming, binaryInFolder]);
+  execFileSync('tar', ['-xzf', archive, '-C', incoming, binaryInFolder, 'package/LICENSE']);
   rmSync(archive);
   rmSync(folder, { recursive: true, force: true });
   renameSync(incoming, folder);
