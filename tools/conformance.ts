@@ -88,7 +88,10 @@ async function startTarget(folder: string): Promise<Target> {
   });
   const stop = async (): Promise<void> => {
     const exitCode = await server.stop();
-    if (exitCode !== 0) throw new Error(`the server ended with exit code ${exitCode} after the suite`);
+    if (exitCode !== 0) {
+      const log = server.stdout().slice(-3000);
+      throw new Error(`the server ended with exit code ${exitCode} after the suite\n${log}`);
+    }
   };
   return { url: server.url, caFile: certificates?.caFile ?? null, stop };
 }

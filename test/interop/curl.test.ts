@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { after, before, describe, test } from 'node:test';
 import { eventually } from './support/eventually.ts';
 import { toolsImage } from './support/fixtures.ts';
-import { digestOf, findInLayout } from './support/layout.ts';
+import { digestOf, findInLayout, type Descriptor } from './support/layout.ts';
 import { runProgram, skipWithout } from './support/program.ts';
 import { onlyOurs, openRegistry, type Registry } from './support/registry.ts';
 import { getBlob, getManifest } from './support/served.ts';
@@ -19,7 +18,7 @@ interface Answer {
 }
 
 /** The protocol by hand, where a person would use curl: resuming, mounting, cancelling. */
-describe('curl', { skip: await skipWithout('curl') }, () => {
+describe('curl', { skip: (await skipWithout('curl')) || (await skipWithout('skopeo')) }, () => {
   let registry: Registry;
   let workspace: Workspace;
   before(async () => {
@@ -76,6 +75,13 @@ describe('curl', { skip: await skipWithout('curl') }, () => {
     const url = new URL(location, registry.url);
     url.searchParams.set('digest', digest);
     return url.href;
+  }
+
+  async function pushImage(name: string): Promise<Descriptor> {
+    const { folder, tag } = await toolsImage();
+    const args = ['copy', '--quiet', '--preserve-digests', '--dest-tls-verify=false'];
+    await runProgram('skopeo', [...args, `oci:${folder}:${tag}`, `docker://${registry.host}/${name}`]);
+    return await findInLayout(folder, tag);
   }
 
   test('continues a download where it stopped', async () => {
@@ -227,18 +233,7 @@ describe('curl', { skip: await skipWithout('curl') }, () => {
   });
 
   test('is told that nothing changed (If-None-Match)', { skip: onlyOurs }, async () => {
-    const tools = await toolsImage();
-    const image = await findInLayout(tools.folder, tools.tag);
-    const target = `docker://${registry.host}/curl/etag:1`;
-    const source = `oci:${tools.folder}:${tools.tag}`;
-    await runProgram('skopeo', [
-      'copy',
-      '--quiet',
-      '--preserve-digests',
-      '--dest-tls-verify=false',
-      source,
-      target,
-    ]);
+    const image = await pushImage('curl/etag:1');
     const url = '/v2/curl/etag/manifests/1';
     const first = await curl('GET', url);
     assert.equal(first.headers.get('docker-content-digest'), image.digest);
@@ -247,10 +242,12 @@ describe('curl', { skip: await skipWithout('curl') }, () => {
   });
 
   test('gets the error body of the specification for what does not exist', async () => {
-    assert.equal(await getManifest(registry, 'curl/range', 'nothing'), null);
+    await pushImage('curl/errors:1');
+    assert.equal(await getManifest(registry, 'curl/errors', 'nothing'), null);
     for (const [url, code] of [
-      ['/v2/curl/range/manifests/nothing', 'MANIFEST_UNKNOWN'],
-      [`/v2/curl/range/blobs/${digestOf(Buffer.from('nothing'))}`, 'BLOB_UNKNOWN'],
+      ['/v2/curl/errors/manifests/nothing', 'MANIFEST_UNKNOWN'],
+      [`/v2/curl/errors/blobs/${digestOf(Buffer.from('nothing'))}`, 'BLOB_UNKNOWN'],
+      ['/v2/curl/nowhere/tags/list', 'NAME_UNKNOWN'],
     ] as const) {
       const answer = await curl('GET', url);
       assert.equal(answer.status, 404);
@@ -266,7 +263,7 @@ async function sendAndBreak(url: URL, beginning: Buffer, announcedBytes: number)
   const headers = { 'content-type': 'application/octet-stream', 'content-length': String(announcedBytes) };
   const sending = request(url, { method: 'PATCH', headers });
   sending.on('error', () => sending.destroy());
-  const closed = once(sending, 'close');
+  const closed = new Promise<void>((resolve) => sending.once('close', () => resolve()));
   await new Promise<void>((resolve) => sending.write(beginning, () => resolve()));
   sending.destroy();
   await closed;
