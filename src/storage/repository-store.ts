@@ -79,15 +79,20 @@ export class RepositoryStore {
     return bytes;
   }
 
-  /** Stores a manifest's bytes; a sound copy that is already there is left alone, a damaged one replaced. */
+  /**
+   * Stores a manifest's bytes. A sound copy that is already there is left alone, unless the answer promises that it
+   * outlives a power cut: who wrote it may not have synced it, or failed to.
+   */
   async putManifest(digest: Digest, bytes: Buffer): Promise<void> {
     const path = blobPath(this.name, digest);
-    const found = await this.#driver.stat(path);
-    if (found?.sizeBytes === bytes.length) {
-      const present = await this.#driver.read(path, bytes.length);
-      if (present?.equals(bytes)) return;
-    }
+    if (!this.#durable && (await this.#holds(path, bytes))) return;
     await this.#driver.put(path, [bytes], this.#putOptions());
+  }
+
+  async #holds(path: string, bytes: Buffer): Promise<boolean> {
+    const found = await this.#driver.stat(path);
+    if (found?.sizeBytes !== bytes.length) return false;
+    return (await this.#driver.read(path, bytes.length))?.equals(bytes) === true;
   }
 
   // --- index.json ---
