@@ -40,6 +40,9 @@ export interface RunningServer {
 
 const stopTimeoutMs = 20_000;
 
+/** `ZOT_TEST_WORKERS=2` runs a whole suite against a keeper and two serving processes. */
+const defaultWorkers = Number(process.env['ZOT_TEST_WORKERS'] ?? '1');
+
 /**
  * Starts our server on a port of the kernel's choice and resolves when it listens.
  * Throws with the end of its output when it ends first or does not listen in time.
@@ -77,7 +80,7 @@ function serverCommand(command: readonly string[] | undefined): string[] {
 function defaultConfig(root: string): Record<string, unknown> {
   return {
     storage: { rootDirectory: root },
-    http: { address: '127.0.0.1', port: '0', workers: 1, compat: ['docker2s2'] },
+    http: { address: '127.0.0.1', port: '0', workers: defaultWorkers, compat: ['docker2s2'] },
     log: { level: 'info' },
   };
 }
