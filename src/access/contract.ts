@@ -1,0 +1,191 @@
+/**
+ * What the parts of the access module agree on. `http` hands in plain facts of a request and gets an identity and a
+ * decision; the ways to sign in are `Authenticator`s, tried in order; what exists nowhere else is in `Accounts`.
+ */
+import type { Digest } from '#oci/digest';
+import type { RepoName } from '#oci/repo-name';
+
+/** The actions of zot's access control. */
+export type Action = 'read' | 'create' | 'update' | 'delete';
+
+export type AuthMethod =
+  | 'none'
+  | 'htpasswd'
+  | 'ldap'
+  | 'apikey'
+  | 'session'
+  | 'mtls'
+  /** A token of an outside token server, judged by its own scope. */
+  | 'bearer'
+  /** A token of an OIDC issuer (workload identity), judged by the policies. */
+  | 'oidc'
+  /** A token of our own token endpoint: the rights of its user, narrowed by its scope. */
+  | 'token';
+
+/** The facts of a request that access depends on. */
+export interface AccessRequest {
+  readonly method: string;
+  /** Path and query exactly as the client sent them. */
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  /** Every Authorization header; more than one is refused. */
+  readonly authorization: readonly string[];
+  /** Address of the TCP peer, without port. */
+  readonly peerAddress: string;
+  /** The peer, or the client that a trusted proxy names. */
+  readonly clientAddress: string;
+  /** X-Forwarded-For entries, left to right, believed or not. */
+  readonly forwardedFor: readonly string[];
+  /** `1.2`, `1.3`; `null` for plain HTTP. */
+  readonly tlsVersion: string | null;
+  /** The client certificate that the handshake verified, DER; `null` without one. */
+  readonly peerCertificate: Buffer | null;
+  readonly userAgent: string;
+}
+
+/** Narrows what an identity may do: the scope of a token or of an API key. */
+export interface Scope {
+  permits(repo: RepoName, action: Action): boolean;
+  /** Whether lists may show the repository. */
+  sees(repo: RepoName): boolean;
+}
+
+export interface Identity {
+  /** '' for nobody. */
+  readonly username: string;
+  readonly groups: readonly string[];
+  readonly method: AuthMethod;
+  /** Claims of an OIDC token, for conditions of policies. */
+  readonly claims: Readonly<Record<string, unknown>> | null;
+  readonly scope: Scope | null;
+  /** The scope alone decides, the policies are not asked (tokens of an outside token server). */
+  readonly scopeOnly: boolean;
+}
+
+export const ANONYMOUS: Identity = {
+  username: '',
+  groups: [],
+  method: 'none',
+  claims: null,
+  scope: null,
+  scopeOnly: false,
+};
+
+/** Credentials that were offered and are wrong. `reason` is for the audit log, never for the client. */
+export interface Refused {
+  readonly refused: true;
+  readonly reason: string;
+  readonly username: string;
+  /** Throttled: answered with 429 and Retry-After instead of 401. */
+  readonly retryAfterSeconds?: number;
+  /** Headers of the answer beyond the challenge, such as an expired session cookie. */
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+}
+
+/** One way to sign in. */
+export interface Authenticator {
+  readonly method: AuthMethod;
+  /**
+   * `null`: the request offers nothing of this kind. Throws only when it could not be found out (503), never to
+   * refuse. Must not take longer for unknown users than for wrong passwords.
+   */
+  identify(request: AccessRequest): Promise<Identity | Refused | null>;
+  close(): Promise<void>;
+}
+
+/** An API key as it is kept: never the key itself. */
+export interface ApiKeyRecord {
+  /** Lower case hex sha256 of the key without its prefix, as zot keeps it. */
+  readonly hash: string;
+  readonly owner: string;
+  readonly uuid: string;
+  readonly label: string;
+  readonly scopes: readonly string[];
+  readonly createdMs: number;
+  /** `null`: never. */
+  readonly expiresMs: number | null;
+  readonly lastUsedMs: number | null;
+  readonly creatorUserAgent: string;
+  readonly generatedBy: string;
+}
+
+export interface SessionRecord {
+  /** Hash of the id in the cookie, so that a read of the records gives nobody a session. */
+  readonly idHash: string;
+  readonly username: string;
+  readonly groups: readonly string[];
+  /** The OpenID provider that signed the user in, '' for passwords. */
+  readonly provider: string;
+  /** What the provider needs to end its own session. */
+  readonly idToken: string | null;
+  readonly createdMs: number;
+  readonly expiresMs: number;
+}
+
+/** Look-ups, in every process, always current. */
+export interface AccountsReader {
+  findApiKey(hash: string): Promise<ApiKeyRecord | null>;
+  listApiKeys(owner: string): Promise<ApiKeyRecord[]>;
+  findSession(idHash: string): Promise<SessionRecord | null>;
+  /** Groups of the user's last sign-in; empty when there was none. */
+  groupsOf(username: string): Promise<readonly string[]>;
+}
+
+/** Changes, which the keeper commits. */
+export interface AccountsWriter {
+  addApiKey(key: ApiKeyRecord): Promise<void>;
+  /** Gives whether the owner had such a key. */
+  removeApiKey(owner: string, uuid: string): Promise<boolean>;
+  /** Batched; never awaited by a request. */
+  touchApiKeys(uses: readonly { readonly hash: string; readonly usedMs: number }[]): Promise<void>;
+  putSession(session: SessionRecord): Promise<void>;
+  removeSession(idHash: string): Promise<void>;
+  /** Replaces, never adds to, the groups of a user (CVE-2025-23208). */
+  setGroups(username: string, groups: readonly string[]): Promise<void>;
+  removeExpired(nowMs: number): Promise<void>;
+}
+
+export type Accounts = AccountsReader & AccountsWriter;
+
+/** What is asked for. */
+export interface Question {
+  readonly identity: Identity;
+  readonly repo: RepoName;
+  readonly action: Action;
+  readonly request: AccessRequest;
+  /** The reference of the path, '' where there is none; for conditions. */
+  readonly reference: string;
+}
+
+export interface Decision {
+  readonly allowed: boolean;
+  /** The operator's message of the condition that failed, for the client. */
+  readonly reason: string | null;
+}
+
+/** What `http` asks of the access module: one place of the pipeline decides. */
+export interface Access {
+  /** Nothing is configured: everybody may do everything, and the pipeline asks nothing. */
+  readonly open: boolean;
+  /** Who is asking. */
+  identify(request: AccessRequest): Promise<Identity | Refused>;
+  /** May they. */
+  decide(question: Question): Decision;
+  /** Whether lists show a repository to them; never more than `decide` for `read` would allow. */
+  sees(identity: Identity, repo: RepoName, request: AccessRequest): boolean;
+  /** Whether they may change what concerns all (trusted keys, tasks). Fails closed. */
+  isAdmin(identity: Identity): boolean;
+  /** The `WWW-Authenticate` value for a request that needs credentials; `null` when none is to be sent. */
+  challenge(request: AccessRequest, wanted: { readonly repo: RepoName; readonly action: Action } | null): string | null;
+  close(): Promise<void>;
+}
+
+/** Facts for the audit log, from wherever something permission relevant happened. */
+export interface AuditEvent {
+  readonly action: string;
+  readonly subject: string;
+  readonly object: string;
+  readonly outcome: 'allowed' | 'refused';
+  readonly reason?: string;
+  readonly digest?: Digest;
+}
