@@ -18,17 +18,17 @@ export interface OpenFile {
  * record them, to work out what a power cut may leave, or fail them one by one. Paths are absolute.
  */
 export interface FileSystem {
-  open(path: string, flags: number, mode?: number): Promise<OpenFile>;
-  stat(path: string, options: { bigint: true }): Promise<BigIntStats>;
-  opendir(path: string, options: { bufferSize: number }): Promise<AsyncIterable<Dirent>>;
+  readonly open: (path: string, flags: number, mode?: number) => Promise<OpenFile>;
+  readonly stat: (path: string, options: { bigint: true }) => Promise<BigIntStats>;
+  readonly opendir: (path: string, options: { bufferSize: number }) => Promise<AsyncIterable<Dirent>>;
   /** Gives the first folder that had to be made, or nothing when all were there. */
-  mkdir(path: string, options: { recursive: true; mode: number }): Promise<string | undefined>;
-  rename(from: string, to: string): Promise<void>;
-  link(from: string, to: string): Promise<void>;
-  copyFile(from: string, to: string, mode: number): Promise<void>;
-  utimes(path: string, accessed: Date, modified: Date): Promise<void>;
-  unlink(path: string): Promise<void>;
-  statfs(path: string): Promise<{ bavail: number; blocks: number; bsize: number }>;
+  readonly mkdir: (path: string, options: { recursive: true; mode: number }) => Promise<string | undefined>;
+  readonly rename: (from: string, to: string) => Promise<void>;
+  readonly link: (from: string, to: string) => Promise<void>;
+  readonly copyFile: (from: string, to: string, mode: number) => Promise<void>;
+  readonly utimes: (path: string, accessed: Date, modified: Date) => Promise<void>;
+  readonly unlink: (path: string) => Promise<void>;
+  readonly statfs: (path: string) => Promise<{ bavail: number; blocks: number; bsize: number }>;
 }
 
 /** The file system of this machine. */
