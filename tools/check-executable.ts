@@ -4,11 +4,9 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import path from 'node:path';
 import process from 'node:process';
 import { promisify } from 'node:util';
-import { projectRoot, startServer, type RunningServer } from '../test/support/server.ts';
+import { absoluteFile, startServer, type RunningServer } from '../test/support/server.ts';
 
 const run = promisify(execFile);
 
@@ -18,10 +16,7 @@ const timeoutMs = 120_000;
 /** Only Debian's folders: the Node of the project is not to be found, as on a machine without it. */
 const env = { PATH: '/usr/bin:/bin', NODE_PATH: '' };
 
-const command = process.argv.slice(2).map((word) => {
-  const file = path.join(projectRoot, word);
-  return word.includes('/') && !path.isAbsolute(word) && existsSync(file) ? file : word;
-});
+const command = process.argv.slice(2).map(absoluteFile);
 
 const checks: Readonly<Record<string, () => Promise<void>>> = {
   'says its version': async () => {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -71,10 +72,13 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
 /** `ZOT_TEST_COMMAND` (words separated by blanks) lets a whole suite run against another build. */
 function serverCommand(command: readonly string[] | undefined): string[] {
   const words = command ?? process.env['ZOT_TEST_COMMAND']?.split(' ').filter((word) => word !== '');
-  const [program, ...args] = words ?? [process.execPath, path.join(projectRoot, 'src/bin/zot.ts')];
-  if (program === undefined) throw new Error('the server command is empty');
-  const isRelativePath = program.includes('/') && !path.isAbsolute(program);
-  return [isRelativePath ? path.join(projectRoot, program) : program, ...args];
+  return (words ?? [process.execPath, 'src/bin/zot.ts']).map(absoluteFile);
+}
+
+/** The server runs in a folder of its own: words that name files of the checkout are made absolute. */
+export function absoluteFile(word: string): string {
+  const file = path.resolve(projectRoot, word);
+  return word.includes('/') && existsSync(file) ? file : word;
 }
 
 function defaultConfig(root: string): Record<string, unknown> {
