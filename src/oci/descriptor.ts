@@ -5,7 +5,10 @@ import { isMediaType } from './media-types.ts';
 /** The annotation that holds a tag in a layout's index.json (image-spec, "Pre-Defined Annotation Keys"). */
 export const REF_NAME = 'org.opencontainers.image.ref.name';
 
-/** A content descriptor (image-spec, "OCI Content Descriptors"); members beyond these are kept by whoever stores the text. */
+/**
+ * A content descriptor (image-spec, "OCI Content Descriptors"); members beyond these are kept by whoever stores the
+ * text.
+ */
 export interface Descriptor {
   readonly mediaType: string;
   readonly digest: Digest;
@@ -22,27 +25,35 @@ export function isJsonObject(value: unknown): value is JsonObject {
 }
 
 /**
- * Reads a descriptor strictly. `where` names the place for the problem text.
+ * Reads a descriptor strictly. `where` names the place for the problem text. Optional members that are `null` count
+ * as absent, as they do for the tools written in Go.
  * Returns a text that says what is wrong, for the caller to put in its own kind of error.
  */
 export function readDescriptor(value: unknown, where: string): Descriptor | string {
   if (!isJsonObject(value)) return `${where} is not a descriptor`;
-  const { mediaType, digest, size, artifactType, annotations, platform } = value;
+  const { mediaType, digest, size } = value;
   if (typeof mediaType !== 'string' || !isMediaType(mediaType)) return `${where}.mediaType is not a media type`;
   if (typeof digest !== 'string' || !isDigest(digest)) return `${where}.digest is not a supported digest`;
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
     return `${where}.size is not a number of bytes`;
   }
+  const optional = readOptional(value, where);
+  return typeof optional === 'string' ? optional : { mediaType, digest, sizeBytes: size, ...optional };
+}
+
+function readOptional(
+  value: JsonObject,
+  where: string,
+): Pick<Descriptor, 'artifactType' | 'annotations' | 'platform'> | string {
+  const artifactType = value.artifactType ?? undefined;
   if (artifactType !== undefined && typeof artifactType !== 'string') return `${where}.artifactType is not a text`;
-  const labels = readAnnotations(annotations, where);
-  if (typeof labels === 'string') return labels;
+  const annotations = readAnnotations(value.annotations, where);
+  if (typeof annotations === 'string') return annotations;
+  const platform = value.platform ?? undefined;
   if (platform !== undefined && !isJsonObject(platform)) return `${where}.platform is not an object`;
   return {
-    mediaType,
-    digest,
-    sizeBytes: size,
     ...(artifactType === undefined ? {} : { artifactType }),
-    ...(labels === undefined ? {} : { annotations: labels }),
+    ...(annotations === undefined ? {} : { annotations }),
     ...(platform === undefined ? {} : { platform }),
   };
 }

@@ -2,6 +2,7 @@ import type { Digest } from './digest.ts';
 import { isJsonObject, readAnnotations, readDescriptor } from './descriptor.ts';
 import type { Descriptor, JsonObject } from './descriptor.ts';
 import { RegistryError } from './errors.ts';
+import { isDeeperThan } from './json-depth.ts';
 import { isDockerType, isNonDistributable, manifestKind } from './media-types.ts';
 import type { ManifestKind } from './media-types.ts';
 
@@ -30,6 +31,9 @@ export interface ManifestProjection {
 
 /** More references than any real image has; a bound for what one manifest can make us look up. */
 const REFERENCES_MAX = 20_000;
+
+/** Manifests are four levels deep, and what people put into members of their own is not much deeper. */
+const DEPTH_MAX = 100;
 
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -61,6 +65,7 @@ export function projectManifest(bytes: Uint8Array, mediaType: string): ManifestP
 
 function parseBody(bytes: Uint8Array): JsonObject {
   if (bytes.length === 0) throw invalid('it is empty');
+  if (isDeeperThan(bytes, DEPTH_MAX)) throw invalid(`it is nested more than ${DEPTH_MAX} levels deep`);
   let body: unknown;
   try {
     body = JSON.parse(decoder.decode(bytes));
