@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { helloIndex, toolsImage, type Fixture } from './support/fixtures.ts';
 import { digestOf, findInLayout, mediaTypes, readManifest, type Descriptor } from './support/layout.ts';
@@ -90,6 +91,21 @@ describe('regctl', { skip: await skipWithoutGoTool('regctl') }, () => {
     assert.equal(digest, digestOf(bytes));
     assert.deepEqual(await getBlob(registry, 'regctl/chunks', digest), bytes);
     await regctl('registry set --blob-chunk -1 --blob-max -1 --skip-check', registry.host);
+  });
+
+  test('stores and serves content by sha512', { skip: onlyOurs }, async () => {
+    await pushTools('regctl/sha512:256');
+    const change = ['--create', remote('regctl/sha512:512'), remote('regctl/sha512:256')];
+    await regctl('image mod --digest-algo sha512', ...change);
+    const served = await getManifest(registry, 'regctl/sha512', '512');
+    assert.match(served?.digest ?? '', /^sha512:[0-9a-f]{128}$/);
+    await regctl('image copy', remote('regctl/sha512:512'), `ocidir://${workspace.file('sha512')}:512`);
+    const copied = await findInLayout(workspace.file('sha512'), '512');
+    assert.equal(copied.digest, served?.digest);
+    assert.equal(await assertServed(registry, 'regctl/sha512', copied), 4);
+    assert.equal(await assertInLayout(workspace.file('sha512'), copied), 4);
+    const stored = await findInLayout(path.join(registry.root, 'regctl/sha512'), '512');
+    assert.equal(await assertInLayout(path.join(registry.root, 'regctl/sha512'), stored), 4);
   });
 
   test('attaches artifacts to an image and lists them', { skip: onlyOurs }, async () => {

@@ -31,8 +31,13 @@ export const mediaTypes = {
 
 const refName = 'org.opencontainers.image.ref.name';
 
-export function digestOf(bytes: Uint8Array): string {
-  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+export function digestOf(bytes: Uint8Array, algorithm = 'sha256'): string {
+  return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
+}
+
+/** Whether the bytes hash to a digest, by the algorithm that it names. */
+export function hasDigest(bytes: Uint8Array, digest: string): boolean {
+  return digestOf(bytes, digest.split(':', 1)[0]) === digest;
 }
 
 export function blobFile(folder: string, digest: string): string {

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import {
   blobFile,
   childrenOf,
-  digestOf,
+  hasDigest,
   isManifest,
   mediaTypes,
   readManifest,
@@ -32,7 +32,7 @@ export async function getManifest(
   if (response.status === 404) return null;
   assert.equal(response.status, 200, bytes.toString());
   const digest = response.headers.get('docker-content-digest') ?? '';
-  assert.equal(digest, digestOf(bytes), 'the digest header names the bytes that were sent');
+  assert.ok(hasDigest(bytes, digest), 'the digest header names the bytes that were sent');
   return { bytes, digest, mediaType: response.headers.get('content-type') ?? '' };
 }
 
@@ -71,7 +71,7 @@ export async function assertServed(
     } else {
       const bytes = await getBlob(registry, repository, child.digest);
       assert.equal(bytes.byteLength, child.size);
-      assert.equal(digestOf(bytes), child.digest);
+      assert.ok(hasDigest(bytes, child.digest), `blob ${child.digest}`);
       count += 1;
     }
   }
@@ -81,7 +81,7 @@ export async function assertServed(
 /** Asserts that a layout holds a whole tree of content, each object hashing to its digest. */
 export async function assertInLayout(folder: string, root: Descriptor): Promise<number> {
   const bytes = await readFile(blobFile(folder, root.digest));
-  assert.equal(digestOf(bytes), root.digest, `blob ${root.digest} in ${folder}`);
+  assert.ok(hasDigest(bytes, root.digest), `blob ${root.digest} in ${folder}`);
   assert.equal(bytes.byteLength, root.size);
   if (!isManifest(root.mediaType)) return 1;
   let count = 1;
