@@ -1,6 +1,8 @@
 /** The composition root: configuration -> every part built, wired, started and stopped in order. */
 import { mkdirSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { noAccounts, openAccess } from '#access';
+import type { Accounts } from '#access';
 import type { Config } from '#config';
 import { buildInfo } from '#lib/build-info';
 import type { Logger } from '#lib/logger';
@@ -10,18 +12,32 @@ import type { IndexReader, IndexWriter, Records } from '#metadata';
 import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '#oci/media-types';
 import { LocalKeeper, Registry, noHooks, walkStorage } from '#registry';
 import type { Keeper } from '#registry';
+import { Scheduler } from '#tasks';
 import { LocalDriver, OWN_FOLDER, Storage } from '#storage';
 import type { StorageDriver, Store } from '#storage';
 import { TlsFiles, buildServer } from '#http';
 import type { HttpServer } from '#http';
+import { ControlCommands } from '#control';
+import type { ControlHost } from '#control';
 import { extensions } from '#extensions';
 import type { ExtensionHost } from '#extension';
+
+/** Background tasks at once, where the configuration leaves it open; each keeps to its share of the time. */
+const DEFAULT_TASK_WORKERS = 2;
 
 /** The keeper's side: the one writer of a storage folder. */
 export interface KeeperSide {
   readonly keeper: LocalKeeper;
   readonly storage: Storage;
   readonly index: IndexWriter;
+  readonly records: Records;
+  /** Background work; empty until `startTasks`. */
+  readonly scheduler: Scheduler;
+  /** Commands of the command line, with what they work on. */
+  readonly commands: ControlCommands;
+  readonly host: ControlHost;
+  /** The folder of our own databases. */
+  readonly ownFolder: string;
   /** Settles when the whole storage has been looked at. */
   readonly walked: Promise<void>;
   close(): Promise<void>;
@@ -51,19 +67,37 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
   const stopping = new AbortController();
   const walked = walk({ storage, index, keeper, logger, signal: stopping.signal });
   if (rebuilt || (await index.listKnownRepositories({ after: '', limit: 1 })).length === 0) await walked;
+  const scheduler = new Scheduler({ workers: config.scheduler.numWorkers || DEFAULT_TASK_WORKERS, logger });
   return {
     keeper,
     storage,
     index,
+    records,
+    scheduler,
+    commands: controlCommands(),
+    host: { config, logger, keeper, storage, index, records, scheduler },
+    ownFolder: folder,
     walked,
     close: async () => {
       stopping.abort();
+      await scheduler.close();
       await walked;
       await keeper.close();
       await Promise.all([index.close(), records.close(), storage.close()]);
       lock.release();
     },
   };
+}
+
+/** Every command of the command line that works on a storage folder. */
+function controlCommands(): ControlCommands {
+  const commands = new ControlCommands();
+  return commands;
+}
+
+/** Starts the background work of a folder that is served. */
+export function startTasks(side: KeeperSide): void {
+  void side.scheduler;
 }
 
 function ownFolder(config: Config): string {
@@ -155,6 +189,8 @@ export interface ServingOptions {
   readonly keeper: Keeper;
   readonly storage: Storage;
   readonly index: IndexReader;
+  /** What is known of users; absent: nothing. */
+  readonly accounts?: Accounts;
 }
 
 /** Opens the index for a serving process that is not the keeper. */
@@ -162,10 +198,13 @@ export function openServingIndex(config: Config): IndexReader {
   return openIndexForReading(join(resolve(config.storage.rootDirectory), OWN_FOLDER));
 }
 
-export function openServingSide(options: ServingOptions): ServingSide {
+/** Throws `StartError` when the access that the configuration asks for cannot be had. */
+export async function openServingSide(options: ServingOptions): Promise<ServingSide> {
   const { config, logger, keeper, storage, index } = options;
   const { minFreeSpace, readOnly } = config.storage;
   const hooks = noHooks();
+  const accounts = options.accounts ?? noAccounts();
+  const access = await openAccess(config, { accounts, logger, audit: () => undefined });
   const registry = new Registry({
     storage,
     index,
@@ -183,6 +222,7 @@ export function openServingSide(options: ServingOptions): ServingSide {
   let stopping = false;
   const services = {
     registry,
+    access,
     manifestSizeBytesMax: config.http.maxManifestSize,
     acceptedTypes: acceptedTypes(config),
     idleMs: idleMs(config),
@@ -199,6 +239,7 @@ export function openServingSide(options: ServingOptions): ServingSide {
     close: async () => {
       tls?.close();
       await registry.close();
+      await access.close();
     },
   };
 }

@@ -75,6 +75,12 @@ export const layers: readonly Layer[] = [
     node: fileNode,
   },
   {
+    folder: 'control',
+    modules: [...values, '#registry', '#storage', '#metadata', '#tasks'],
+    types: ['#config'],
+    node: [...fileNode, 'node:net', 'node:readline'],
+  },
+  {
     folder: 'http',
     modules: [...values, '#registry', '#access'],
     types: ['#config'],

@@ -1,0 +1,68 @@
+import { rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import type { Server, Socket } from 'node:net';
+import { createInterface } from 'node:readline';
+import { ControlRefusal } from './control.ts';
+import type { ControlArguments, ControlCommands, ControlHost } from './control.ts';
+
+/** One line of JSON each way, then as many as the work has to tell: `progress`, and at last `result` or `error`. */
+export type ControlReply =
+  | { readonly progress: unknown }
+  | { readonly result: unknown }
+  | { readonly error: { readonly message: string } };
+
+export interface ControlRequest {
+  readonly command: string;
+  readonly args: ControlArguments;
+}
+
+const REQUEST_BYTES_MAX = 1024 * 1024;
+
+/** Answers commands on the folder's control socket, which only this user can reach. */
+export function serveControl(path: string, commands: ControlCommands, host: ControlHost): Promise<Server> {
+  // The folder's lock is ours: a socket that is there was left by a process that is gone.
+  rmSync(path, { force: true });
+  const server = createServer((socket) => answer(socket, commands, host));
+  const { promise, resolve, reject } = Promise.withResolvers<Server>();
+  server.once('error', reject);
+  server.listen(path, () => resolve(server));
+  // Commands do not keep the server alive.
+  server.unref();
+  return promise;
+}
+
+function answer(socket: Socket, commands: ControlCommands, host: ControlHost): void {
+  const gone = new AbortController();
+  socket.on('close', () => gone.abort());
+  socket.on('error', () => socket.destroy());
+  let received = 0;
+  socket.on('data', (chunk: Buffer) => {
+    received += chunk.length;
+    if (received > REQUEST_BYTES_MAX) socket.destroy();
+  });
+  const lines = createInterface({ input: socket });
+  lines.once('line', (line) => void run(line, socket, commands, host, gone.signal));
+}
+
+async function run(
+  line: string,
+  socket: Socket,
+  commands: ControlCommands,
+  host: ControlHost,
+  signal: AbortSignal,
+): Promise<void> {
+  const send = (reply: ControlReply): void => {
+    if (!socket.destroyed) socket.write(`${JSON.stringify(reply)}\n`);
+  };
+  try {
+    const { command, args } = JSON.parse(line) as ControlRequest;
+    host.logger.info({ component: 'control', command }, 'command received');
+    const result = await commands.run(command, { args, host, signal, progress: (progress) => send({ progress }) });
+    send({ result: result ?? null });
+  } catch (error) {
+    if (!(error instanceof ControlRefusal)) host.logger.error({ component: 'control', error }, 'command failed');
+    send({ error: { message: error instanceof Error ? error.message : String(error) } });
+  } finally {
+    socket.end();
+  }
+}

@@ -1,0 +1,38 @@
+import type { Time } from './time.ts';
+
+/** Background work takes at most this share of the time, so that requests do not feel it. */
+const SHARE_MAX = 0.3;
+/** Work this long may be done in one go. */
+const SLICE_MS = 5;
+
+/**
+ * Paces background work: after each slice of work it rests long enough to keep the work to its share. One pace is
+ * shared by all tasks, so that more of them do not take more.
+ */
+export class Pace {
+  #time: Time;
+  #sliceStartMs: number;
+
+  constructor(time: Time) {
+    this.#time = time;
+    this.#sliceStartMs = time.elapsedMs();
+  }
+
+  /** Settles when more work may be done, or at once when `signal` is aborted. */
+  async pause(signal: AbortSignal): Promise<void> {
+    const workedMs = this.#time.elapsedMs() - this.#sliceStartMs;
+    if (workedMs < SLICE_MS || signal.aborted) return;
+    // A slice that waited for the disk counts as no more than a few slices of work.
+    const restMs = Math.min(workedMs, 4 * SLICE_MS) * (1 / SHARE_MAX - 1);
+    await new Promise<void>((resolve) => {
+      const cancel = this.#time.after(restMs, done);
+      function done(): void {
+        signal.removeEventListener('abort', done);
+        cancel();
+        resolve();
+      }
+      signal.addEventListener('abort', done);
+    });
+    this.#sliceStartMs = this.#time.elapsedMs();
+  }
+}
