@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /** The oldest Node that runs the sources; the pinned one is newer. */
-const oldestNode = '24.0.0';
+const oldestNode = '24.11.0';
 
 /** The package that holds a library of the loader, for the systems people have. */
 const libraryPackages = {

@@ -4,7 +4,7 @@
  * stands here and that planted violations are caught. Test files are exempt.
  *
  * Imports run downwards only:
- * lib -> oci -> config | storage | metadata -> registry, access -> tasks -> http, extensions -> processes, cli, app
+ * lib -> oci -> config | storage | metadata -> registry, access -> tasks -> control, http, extensions -> processes, cli, app
  */
 
 /** What a folder may import beside its own files. */
@@ -79,6 +79,12 @@ export const layers: readonly Layer[] = [
     modules: [...values, '#registry', '#storage', '#metadata', '#tasks'],
     types: ['#config'],
     node: [...fileNode, 'node:net', 'node:readline'],
+  },
+  {
+    folder: 'control',
+    modules: [...values, '#registry', '#storage', '#metadata', '#tasks'],
+    types: ['#config'],
+    node: allNode,
   },
   {
     folder: 'http',

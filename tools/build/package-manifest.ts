@@ -8,7 +8,7 @@ export const packageEntries = [
 ] as const;
 
 /** The oldest Node that runs the package; see docs/decisions/0003-npm-package.md. */
-const engines = { node: '>=24' };
+const engines = { node: '>=24.11' };
 
 /**
  * The manifest of the package that others install. It is not the manifest of the working tree: it names no Node to
