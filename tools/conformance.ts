@@ -63,7 +63,14 @@ if (options.help) {
 async function runConformance(): Promise<Verdict> {
   await installGoTool('conformance');
   const folder = await mkdtemp(path.join(tmpdir(), 'zot-conformance-'));
-  const target = await startTarget(folder);
+  try {
+    return await judgeTarget(await startTarget(folder));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function judgeTarget(target: Target): Promise<Verdict> {
   try {
     if (target.caFile !== null) await requireHttp2(target.url, target.caFile);
     const { cases, summary } = await runSuite(target);
@@ -71,7 +78,6 @@ async function runConformance(): Promise<Verdict> {
     return judge(cases, summary);
   } finally {
     await target.stop();
-    await rm(folder, { recursive: true, force: true });
   }
 }
 
