@@ -1,5 +1,7 @@
 import { rmSync } from 'node:fs';
-import { openKeeperSide } from '../app.ts';
+import { openKeeperSide, startTasks } from '../app.ts';
+import { serveControl } from '../control/control-server.ts';
+import { controlSocketPath } from '../control/socket-path.ts';
 import { runChild } from './child.ts';
 import { serveKeeper } from './keeper-server.ts';
 
@@ -10,8 +12,11 @@ export function main(): Promise<number> {
     // Left by a keeper that was killed.
     rmSync(order.socketPath, { force: true });
     const server = await serveKeeper(side.keeper, order.socketPath, log.logger);
+    const control = await serveControl(controlSocketPath(side.ownFolder), side.commands, side.host);
+    startTasks(side);
     return {
       stop: async () => {
+        control.close();
         server.close();
         await side.close();
       },

@@ -1,6 +1,8 @@
 import type { Config } from '#config';
 import type { Log } from '#lib/logger';
-import { openKeeperSide, openServingSide } from '../app.ts';
+import { openKeeperSide, openServingSide, startTasks } from '../app.ts';
+import { serveControl } from '../control/control-server.ts';
+import { controlSocketPath } from '../control/socket-path.ts';
 import { listen, listenAddress } from './listen.ts';
 import { drain } from './serve-one.ts';
 
@@ -15,13 +17,16 @@ export async function startSingle(config: Config, log: Log): Promise<RunningServ
   const kept = await openKeeperSide({ config, logger });
   try {
     const { keeper, storage, index } = kept;
-    const side = openServingSide({ config, logger, keeper, storage, index });
+    const side = await openServingSide({ config, logger, keeper, storage, index });
     const secure = config.http.tls !== undefined;
     const address = listenAddress(config.http.address, config.http.port);
     const url = await listen(side.server, address, { secure, shared: false });
+    const control = await serveControl(controlSocketPath(kept.ownFolder), kept.commands, kept.host);
+    startTasks(kept);
     return {
       url,
       stop: async () => {
+        control.close();
         await drain(side, config.http.shutdownGrace, logger);
         await kept.close();
       },

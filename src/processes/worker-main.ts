@@ -12,7 +12,7 @@ export function main(): Promise<number> {
     await keeper.connect();
     const index = openServingIndex(config);
     const storage = openStorage(config);
-    const side = openServingSide({ config, logger: log.logger, keeper, storage, index });
+    const side = await openServingSide({ config, logger: log.logger, keeper, storage, index });
     const secure = config.http.tls !== undefined;
     await listen(side.server, listenAddress(config.http.address, port), { secure, shared: true });
     return {
