@@ -80,6 +80,14 @@ export interface Refused {
   readonly retryAfterSeconds?: number;
   /** Headers of the answer beyond the challenge, such as an expired session cookie. */
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
+  /** The request goes on as nobody's where nobody may do it: an expired session, as opposed to a wrong password. */
+  readonly asAnonymous?: true;
+}
+
+/** What a request needs, as challenges name it. */
+export interface Wanted {
+  readonly repo: RepoName;
+  readonly action: Action;
 }
 
 /** One way to sign in. */
@@ -90,6 +98,8 @@ export interface Authenticator {
    * refuse. Must not take longer for unknown users than for wrong passwords.
    */
   identify(request: AccessRequest): Promise<Identity | Refused | null>;
+  /** The `WWW-Authenticate` value of this way; absent where it is the one of Basic, or where there is none. */
+  challenge?(wanted: Wanted | null): string | null;
   close(): Promise<void>;
 }
 
@@ -161,6 +171,8 @@ export interface Decision {
   readonly allowed: boolean;
   /** The operator's message of the condition that failed, for the client. */
   readonly reason: string | null;
+  /** It is the scope of the token that does not reach; another token may. */
+  readonly missingScope?: true;
 }
 
 /** What `http` asks of the access module: one place of the pipeline decides. */
@@ -173,10 +185,15 @@ export interface Access {
   decide(question: Question): Decision;
   /** Whether lists show a repository to them; never more than `decide` for `read` would allow. */
   sees(identity: Identity, repo: RepoName, request: AccessRequest): boolean;
+  /** Whether they may ask what names no repository (`/v2/`, lists that are filtered). */
+  admits(identity: Identity, request: AccessRequest): boolean;
   /** Whether they may change what concerns all (trusted keys, tasks). Fails closed. */
-  isAdmin(identity: Identity): boolean;
-  /** The `WWW-Authenticate` value for a request that needs credentials; `null` when none is to be sent. */
-  challenge(request: AccessRequest, wanted: { readonly repo: RepoName; readonly action: Action } | null): string | null;
+  isAdmin(identity: Identity, request: AccessRequest): boolean;
+  mayReadMetrics(identity: Identity): boolean;
+  /** Whether deleting a manifest with several tags is to be refused for them (`detectManifestCollision`). */
+  detectsCollisions(question: Omit<Question, 'action'>): boolean;
+  /** The `WWW-Authenticate` values for a request that needs credentials, one header each; none for scripts of the UI. */
+  challenges(request: AccessRequest, wanted: Wanted | null): readonly string[];
   close(): Promise<void>;
 }
 

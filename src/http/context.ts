@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Access } from '#access';
 import { parseDigest } from '#oci/digest';
 import type { Digest } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
@@ -12,6 +13,8 @@ import { bodyOf } from './body.ts';
 /** What handlers have at hand. */
 export interface Services {
   readonly registry: Registry;
+  /** Who is asking, and may they. The object stays when policies and credentials are read again. */
+  readonly access: Access;
   /** The largest manifest that is taken, bytes. */
   readonly manifestSizeBytesMax: number;
   /** Manifest media types that may be pushed. */

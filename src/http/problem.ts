@@ -9,6 +9,8 @@ export interface Problem {
   readonly message: string;
   readonly detail: Readonly<Record<string, unknown>>;
   readonly retryAfterSeconds: number | null;
+  /** Headers of the answer, such as the challenge of a 401. */
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
   /** What the log gets to know beyond the answer; `null` for a refusal that says everything itself. */
   readonly cause: unknown;
 }
@@ -27,7 +29,7 @@ export function problemOf(error: unknown): Problem {
 }
 
 function fromRegistry(error: RegistryError, cause: unknown): Problem {
-  const { status, code, message, detail, retryAfterSeconds } = error;
+  const { status, code, message, detail, retryAfterSeconds, headers } = error;
   const fallback = status === 503 ? 1 : null;
   return {
     status,
@@ -35,6 +37,7 @@ function fromRegistry(error: RegistryError, cause: unknown): Problem {
     message,
     detail: { description: message, ...detail },
     retryAfterSeconds: retryAfterSeconds ?? fallback,
+    headers: headers ?? {},
     cause,
   };
 }

@@ -9,10 +9,20 @@ import { deleteUpload, getUpload, patchUpload, postUpload, putUpload } from './v
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
 /**
- * What a caller must be allowed. `public`: nobody is asked who they are; `anyone`: identified or anonymous, and the
- * handler filters; the others: that action on the repository of the path.
+ * What a caller must be allowed. `public`: nobody is asked who they are; `anyone`: identified, or anonymous where
+ * some policy is for anonymous callers, and the handler filters; `signedIn`: somebody with a name, also where nothing
+ * is configured; `admin`, `metrics`: as the policies say; the others: that action on the repository of the path.
  */
-export type Permission = 'public' | 'anyone' | 'read' | 'create' | 'createOrUpdate' | 'delete';
+export type Permission =
+  | 'public'
+  | 'anyone'
+  | 'signedIn'
+  | 'admin'
+  | 'metrics'
+  | 'read'
+  | 'create'
+  | 'createOrUpdate'
+  | 'delete';
 
 /** A route is a record: what matches, who may, what answers. */
 export interface Route {

@@ -15,7 +15,9 @@ import { expectContinue, isAwaitingContinue } from './body.ts';
 import type { Services } from './context.ts';
 import { JSON_TYPE, sendJson } from './context.ts';
 import { answerPreflight, corsHeaders, methodsByUrl } from './cors.ts';
+import { authorize, isOpenTo } from './pipeline.ts';
 import { problemBody, problemOf } from './problem.ts';
+import type { Problem } from './problem.ts';
 import { UNROUTABLE, cleanedUrl, rewriteUrl } from './rewrite-url.ts';
 import { ROUTES } from './routes.ts';
 import type { Route } from './routes.ts';
@@ -163,8 +165,10 @@ function lingerOnBody(request: FastifyRequest): void {
 
 function addRoutes(app: FastifyInstance, options: ServerOptions): void {
   const routes = [...ROUTES, ...(options.routes ?? [])];
-  for (const { method, url, handler } of routes) {
-    app.route({ method, url, handler: (request, reply) => handler(request, reply, options.services) });
+  app.decorateRequest('caller', null);
+  for (const route of routes) {
+    const { method, url } = route;
+    app.route({ method, url, handler: (request, reply) => answer(route, request, reply, options.services) });
   }
   const methods = methodsByUrl(routes);
   for (const [url, allowed] of methods) {
@@ -179,11 +183,28 @@ function addRoutes(app: FastifyInstance, options: ServerOptions): void {
   app.setNotFoundHandler((request, reply) => answerText(reply, request, 404));
 }
 
+function answer(route: Route, request: FastifyRequest, reply: FastifyReply, services: Services): unknown {
+  return isOpenTo(route, services.access)
+    ? route.handler(request, reply, services)
+    : answerPermitted(route, request, reply, services);
+}
+
+async function answerPermitted(
+  route: Route,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  services: Services,
+): Promise<unknown> {
+  const { headers } = await authorize(request, route, services.access);
+  setHeaders(reply, headers);
+  return route.handler(request, reply, services);
+}
+
 function answerText(reply: FastifyReply, request: FastifyRequest, status: 404 | 405): FastifyReply {
   const code = status === 404 ? 'NOT_FOUND' : 'METHOD_NOT_ALLOWED';
   const message = status === 404 ? 'no such resource' : `${request.method} is not allowed here`;
   const detail = { description: request.url === UNROUTABLE ? 'the path holds an encoded slash' : message };
-  return sendProblem(reply, request, { status, code, message, detail });
+  return sendProblem(reply, request, { status, code, message, detail, headers: {} });
 }
 
 function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, options: ServerOptions): FastifyReply {
@@ -199,13 +220,17 @@ function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyRe
 function sendProblem(
   reply: FastifyReply,
   request: FastifyRequest,
-  problem: { status: number; code: string; message: string; detail: Readonly<Record<string, unknown>> },
+  problem: Omit<Problem, 'cause' | 'retryAfterSeconds'>,
 ): FastifyReply {
   // A client that was not asked for its body may still send it: this connection cannot be understood any further.
   const broken = isAwaitingContinue(request.raw) || problem.status === 408;
   if (broken && request.raw.httpVersionMajor === 1) reply.header('connection', 'close');
   for (const name of ['cache-control', 'etag', 'content-length']) reply.removeHeader(name);
-  reply.code(problem.status);
+  setHeaders(reply.code(problem.status), problem.headers);
   if (request.method === 'HEAD') return reply.header('content-type', JSON_TYPE).send();
   return sendJson(reply, problemBody(problem));
+}
+
+function setHeaders(reply: FastifyReply, headers: Problem['headers']): void {
+  for (const [name, value] of Object.entries(headers)) reply.header(name, typeof value === 'string' ? value : [...value]);
 }

@@ -45,6 +45,8 @@ export interface RegistryErrorOptions {
   /** Replaces the table's message where a better one can be given. */
   message?: string;
   retryAfterSeconds?: number;
+  /** Headers of the answer, such as the challenge of a 401. */
+  headers?: Readonly<Record<string, string | readonly string[]>>;
   cause?: unknown;
 }
 
@@ -54,6 +56,7 @@ export class RegistryError extends Error {
   readonly status: number;
   readonly detail: ErrorDetail | undefined;
   readonly retryAfterSeconds: number | undefined;
+  readonly headers: Readonly<Record<string, string | readonly string[]>> | undefined;
 
   constructor(code: ErrorCode, options: RegistryErrorOptions = {}) {
     super(options.message ?? TABLE[code].message, { cause: options.cause });
@@ -62,5 +65,6 @@ export class RegistryError extends Error {
     this.status = options.status ?? TABLE[code].status;
     this.detail = options.detail;
     this.retryAfterSeconds = options.retryAfterSeconds;
+    this.headers = options.headers;
   }
 }

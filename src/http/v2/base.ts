@@ -1,11 +1,17 @@
+import { callerOf } from '../caller.ts';
 import { sendJson } from '../context.ts';
 import type { Handler } from '../context.ts';
 
-/** GET `/v2/` (distribution-spec, "Determining Support"). */
-export const getBase: Handler = (_request, reply) =>
-  reply
-    .headers({ 'content-type': 'application/json', 'docker-distribution-api-version': 'registry/2.0' })
-    .send();
+/**
+ * GET `/v2/` (distribution-spec, "Determining Support"). Where one can sign in, the answer says how, also when nobody
+ * has to: skopeo sends its credentials only to registries that ask for them here.
+ */
+export const getBase: Handler = (request, reply) => {
+  reply.headers({ 'content-type': 'application/json', 'docker-distribution-api-version': 'registry/2.0' });
+  const challenges = callerOf(request).challenges();
+  if (challenges.length > 0) reply.header('www-authenticate', [...challenges]);
+  return reply.send();
+};
 
 /** GET `/v2/_oci/ext/discover` (distribution-spec, extensions). */
 export const getDiscover: Handler = (_request, reply, { extensions }) =>

@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify';
 import { OCI_INDEX } from '#oci/media-types';
 import type { ReferrersPage } from '#registry';
+import { callerOf } from '../caller.ts';
 import { digestOfPath, pageSize, queryValue, queryValues, repoOf, sendJson } from '../context.ts';
 import type { Handler } from '../context.ts';
 
@@ -17,11 +18,12 @@ export const getTags: Handler = async (request, reply, { registry }) => {
   return sendJson(reply, JSON.stringify({ name: repo, tags }));
 };
 
-/** GET `_catalog`: repositories that hold something, in byte order. */
+/** GET `_catalog`: repositories that hold something and that the caller may read, in byte order. */
 export const getCatalog: Handler = async (request, reply, { registry }) => {
+  const caller = callerOf(request);
   const limit = pageSize(request);
   const page = { last: queryValue(request, 'last') ?? '', limit };
-  const { repositories, more } = await registry.listing.repositories(page, () => true);
+  const { repositories, more } = await registry.listing.repositories(page, (repo) => caller.sees(repo));
   const last = repositories.at(-1);
   if (more && last !== undefined) link(reply, '/v2/_catalog', { n: String(limit ?? repositories.length), last });
   return sendJson(reply, JSON.stringify({ repositories }));

@@ -6,6 +6,7 @@ import { parseRepoName } from '#oci/repo-name';
 import type { RepoName } from '#oci/repo-name';
 import type { UploadBody } from '#registry';
 import { contentLength } from '../body.ts';
+import { callerOf } from '../caller.ts';
 import { bodySource, queryValue, repoOf, uploadIdOf } from '../context.ts';
 import type { Handler, Services } from '../context.ts';
 import { parseContentRange } from '../range.ts';
@@ -16,12 +17,13 @@ import { parseContentRange } from '../range.ts';
  */
 export const postUpload: Handler = async (request, reply, services) => {
   const repo = repoOf(request);
+  const caller = callerOf(request);
   const mount = queryValue(request, 'mount');
   const from = queryValue(request, 'from');
   const digest = queryValue(request, 'digest');
   if (mount !== null && isDigest(mount)) {
     // A source that no repository can be named as is no source: the client is asked to upload instead.
-    const mounted = await services.registry.mountBlob(repo, mount, sourceOf(from), () => true);
+    const mounted = await services.registry.mountBlob(repo, mount, sourceOf(from), (source) => caller.may(source, 'read'));
     if (mounted) return created(reply, repo, mount);
   }
   if (digest !== null) {

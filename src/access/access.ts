@@ -1,0 +1,55 @@
+/** Who is asking, and may they: the one public face of src/access. */
+import type { Config } from '#config';
+import { StartError } from '#lib/start-error';
+import { AUTHENTICATORS } from './authenticators.ts';
+import type { AccessParts } from './authenticators.ts';
+import { ComposedAccess, OPEN_ACCESS } from './composed-access.ts';
+import type { Access } from './contract.ts';
+import { METHODS } from './methods.ts';
+import type { PlacedAuthenticator } from './identification.ts';
+
+export { ANONYMOUS } from './contract.ts';
+export { isRefused } from './identification.ts';
+export { noAccounts } from './no-accounts.ts';
+export type { AccessParts } from './authenticators.ts';
+export type {
+  Access,
+  AccessRequest,
+  Accounts,
+  AccountsReader,
+  AccountsWriter,
+  Action,
+  ApiKeyRecord,
+  AuditEvent,
+  AuthMethod,
+  Authenticator,
+  Decision,
+  Identity,
+  Question,
+  Refused,
+  Scope,
+  SessionRecord,
+  Wanted,
+} from './contract.ts';
+
+/**
+ * Opens every way to sign in that the configuration asks for, and its policies. Throws `StartError` when one cannot
+ * be opened: a registry whose access is not what its owner wrote does not start.
+ */
+export async function openAccess(config: Config, parts: AccessParts): Promise<Access> {
+  const configured = METHODS.filter((method) => method.isConfigured(config));
+  const { accessControl, realm } = config.http;
+  if (configured.length === 0 && accessControl === undefined) return OPEN_ACCESS;
+  const opened: PlacedAuthenticator[] = [];
+  try {
+    for (const { method, place, key } of configured) {
+      const open = AUTHENTICATORS[method];
+      if (open === undefined) throw new StartError(`${key}: this build has no way to sign in by ${method}`);
+      opened.push({ place, authenticator: await open(config, parts) });
+    }
+    return new ComposedAccess({ authenticators: opened, accessControl, realm });
+  } catch (error) {
+    await Promise.allSettled(opened.map(({ authenticator }) => authenticator.close()));
+    throw error;
+  }
+}

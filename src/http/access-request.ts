@@ -1,0 +1,70 @@
+import type { TLSSocket } from 'node:tls';
+import type { FastifyRequest } from 'fastify';
+import type { AccessRequest } from '#access';
+import type { RawRequest } from './body.ts';
+import { clientAddressOf, peerAddressOf } from './client-address.ts';
+
+/** Entries of X-Forwarded-For that are looked at; each proxy on the way adds one. */
+const FORWARDED_MAX = 64;
+
+/** The facts of a request for the access module; what few ask for is worked out when it is asked for. */
+export class HttpAccessRequest implements AccessRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: AccessRequest['headers'];
+  readonly peerAddress: string;
+  readonly clientAddress: string;
+  #raw: RawRequest;
+
+  constructor(request: FastifyRequest) {
+    const { raw } = request;
+    this.#raw = raw;
+    this.method = raw.method ?? '';
+    this.url = request.originalUrl;
+    this.headers = raw.headers;
+    this.peerAddress = peerAddressOf(raw);
+    this.clientAddress = clientAddressOf(raw);
+  }
+
+  get authorization(): readonly string[] {
+    return this.headers.authorization === undefined ? [] : rawValues(this.#raw, 'authorization');
+  }
+
+  get forwardedFor(): readonly string[] {
+    const text = this.headers['x-forwarded-for'];
+    if (text === undefined) return [];
+    const entries = (Array.isArray(text) ? text.join(',') : text).split(',', FORWARDED_MAX);
+    return entries.map((entry) => entry.trim()).filter((entry) => entry !== '');
+  }
+
+  get tlsVersion(): string | null {
+    const protocol = this.#tlsSocket()?.getProtocol();
+    return protocol === undefined || protocol === null ? null : protocol.replace(/^TLSv(1)$|^TLSv/, '$1');
+  }
+
+  get peerCertificate(): Buffer | null {
+    const socket = this.#tlsSocket();
+    if (socket === null || !socket.authorized) return null;
+    // Node gives an empty object when the client showed none.
+    return socket.getPeerCertificate(false).raw ?? null;
+  }
+
+  get userAgent(): string {
+    return this.headers['user-agent'] as string | undefined ?? '';
+  }
+
+  #tlsSocket(): TLSSocket | null {
+    const { socket } = this.#raw;
+    return 'getPeerCertificate' in socket ? socket : null;
+  }
+}
+
+/** Every value of a header, also where Node keeps the first only. */
+function rawValues(request: RawRequest, name: string): string[] {
+  const { rawHeaders } = request;
+  const values: string[] = [];
+  for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
+    if (rawHeaders[at]?.toLowerCase() === name) values.push(rawHeaders[at + 1] ?? '');
+  }
+  return values;
+}
