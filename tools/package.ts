@@ -1,5 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
 import { composeBuildInfo } from '#lib/build-info';
 import { commonOptions } from './build/bundle.ts';
@@ -9,10 +11,12 @@ import { readCommit, readPackageJson } from './build/project.ts';
 
 /**
  * `npm run package`: makes dist/package, the npm package for those who embed the registry, and packs it into
- * dist/<name>-<version>.tgz. Its code is JavaScript in a few files, its types are declarations beside them, its
+ * dist/<name>-<version>.tgz; `--destination` names another folder than dist. Its code is JavaScript in a few files, its types are declarations beside them, its
  * dependencies stay packages.
  */
-const packageFolder = `${distFolder}package`;
+const { values } = parseArgs({ options: { destination: { type: 'string', default: distFolder } } });
+const destination = resolve(values.destination);
+const packageFolder = join(destination, 'package');
 
 async function main(): Promise<void> {
   rmSync(packageFolder, { recursive: true, force: true });
@@ -23,12 +27,12 @@ async function main(): Promise<void> {
   for (const file of ['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md']) {
     if (existsSync(`${rootFolder}${file}`)) copyFileSync(`${rootFolder}${file}`, `${packageFolder}/${file}`);
   }
-  const output = execFileSync('npm', ['pack', '--json', '--pack-destination', distFolder, packageFolder], {
+  const output = execFileSync('npm', ['pack', '--json', '--pack-destination', destination, packageFolder], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const records = Object.values(JSON.parse(output) as Record<string, { filename: string }>);
-  for (const { filename } of records) process.stdout.write(`${distFolder}${filename}\n`);
+  for (const { filename } of records) process.stdout.write(`${join(destination, filename)}\n`);
 }
 
 async function writeCode(version: string): Promise<void> {

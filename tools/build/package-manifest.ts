@@ -4,7 +4,7 @@ import type { PackageJson } from './project.ts';
 export const packageEntries = [
   { subpath: '.', name: 'embed', source: 'src/embed.ts' },
   { subpath: './driver', name: 'driver', source: 'src/storage/driver.ts' },
-  { subpath: './driver-contract', name: 'driver-contract', source: 'src/storage/driver.suite.ts' },
+  { subpath: './driver-contract', name: 'driver-contract', source: 'src/storage/driver-contract.suite.ts' },
 ] as const;
 
 /** The oldest Node that runs the package; see docs/decisions/0003-npm-package.md. */
