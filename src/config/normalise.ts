@@ -39,6 +39,18 @@ export function isHollow(value: unknown): boolean {
   return isPlainObject(value) && Object.values(value).every((member) => member === null || isHollow(member));
 }
 
+/** A key as the user wrote it, in the object at `path`. */
+interface WrittenKey {
+  readonly written: string;
+  readonly member: unknown;
+  readonly path: Path;
+}
+
+interface Entry {
+  readonly name: string;
+  readonly value: unknown;
+}
+
 class Pass {
   readonly #report: Report;
   /** The user's key by the canonical path, for keys whose spelling was changed. */
@@ -85,36 +97,31 @@ class Pass {
     const result: PlainObject = {};
     for (const [written, member] of this.#entries(value, path)) {
       const known = shape.keys.get(written.toLowerCase());
-      if (known === undefined || known.meta.internal === true) this.#unknownKey(written, member, shape, path, result);
-      else this.#knownKey(known, written, member, path, result);
+      const isKnown = known !== undefined && known.meta.internal !== true;
+      const entry = isKnown
+        ? this.#knownKey(known, { written, member, path })
+        : this.#unknownKey(shape, { written, member, path });
+      if (entry !== null) result[entry.name] = entry.value;
     }
     this.#requireChoices(shape, result, path);
     return result;
   }
 
-  #knownKey(known: KeyShape, written: string, member: unknown, path: Path, result: PlainObject): void {
-    const at = [...path, known.name];
-    if (written !== known.name) this.#spellings.set(spellingKey(at), written);
-    if (member === null || member === undefined) return;
-    const normalised = this.value(member, known.schema, at);
-    if (normalised !== omitted) result[known.name] = normalised;
+  #knownKey({ name, schema }: KeyShape, { written, member, path }: WrittenKey): Entry | null {
+    const at = [...path, name];
+    if (written !== name) this.#spellings.set(spellingKey(at), written);
+    if (member === null || member === undefined) return null;
+    const value = this.value(member, schema, at);
+    return value === omitted ? null : { name, value };
   }
 
   /** In a lenient object an unknown key stays, for the rules to look at; zod drops it. */
-  #unknownKey(
-    written: string,
-    member: unknown,
-    shape: Extract<Shape, { kind: 'object' }>,
-    path: Path,
-    result: PlainObject,
-  ): void {
-    const message = describeUnknownKey({ written, member, siblings: shape.keys, path });
-    const at = [...path, written];
-    if (!shape.lenient) this.#report.error(at, message);
-    else {
-      this.#report.warn(at, `${message}; it is ignored`);
-      result[written] = member;
-    }
+  #unknownKey({ keys, lenient }: Extract<Shape, { kind: 'object' }>, key: WrittenKey): Entry | null {
+    const message = describeUnknownKey({ ...key, siblings: keys });
+    const at = [...key.path, key.written];
+    if (!lenient) this.#report.error(at, message);
+    else this.#report.warn(at, `ignored: ${message}`);
+    return lenient ? { name: key.written, value: key.member } : null;
   }
 
   /** A choice without a default must be made; the first one stands in, so that the rest can be judged. */

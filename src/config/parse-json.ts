@@ -24,7 +24,8 @@ export function parseJsonDocument(text: string, depthMax: number): JsonDocument 
 }
 
 const space = /[ \t\n\r]*/y;
-const stringToken = /"(?:[^"\\\u0000-\u001f]|\\(?:["\\/bfnrt]|u[\da-fA-F]{4}))*"/y;
+/** Where a text ends; whether it is well-formed is left to JSON.parse. */
+const stringToken = /"[^"\\]*(?:\\[^][^"\\]*)*"/y;
 const numberToken = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const wordToken = /[A-Za-z_$'][\w$']*/y;
 const words = new Map<string, unknown>([
@@ -108,9 +109,15 @@ class JsonReader {
   }
 
   #string(): string {
+    const start = this.#at;
     const token = this.#take(stringToken);
-    if (token === null) return this.#fail('the text in double quotes does not end, or holds a character that JSON forbids');
-    return JSON.parse(token) as string;
+    if (token === null) return this.#fail('the text in double quotes does not end');
+    try {
+      return JSON.parse(token) as string;
+    } catch {
+      this.#at = start;
+      return this.#fail('the text in double quotes holds a line break, or an escape that JSON does not have');
+    }
   }
 
   /** Skips blanks and returns the next character; an empty text at the end. */
