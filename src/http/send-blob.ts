@@ -1,3 +1,4 @@
+import { BufferPool } from '#lib/buffer-pool';
 import type { FileReader } from '#registry';
 import type { RawResponse } from './body.ts';
 import type { ByteRange } from './range.ts';
@@ -6,40 +7,6 @@ import type { ByteRange } from './range.ts';
  * Sends stored bytes. Two buffers take turns: while the kernel takes one, the next is read. That costs less than
  * half of what piped file streams cost; `docs/performance.md` has the figures.
  */
-const BUFFER_SIZES: readonly { readonly downloadsMax: number; readonly sizeBytes: number }[] = [
-  { downloadsMax: 16, sizeBytes: 1024 * 1024 },
-  { downloadsMax: 64, sizeBytes: 256 * 1024 },
-  { downloadsMax: Infinity, sizeBytes: 64 * 1024 },
-];
-const POOLED_BYTES_MAX = 32 * 1024 * 1024;
-
-/** Reused buffers; their size shrinks with the number of downloads, which bounds the memory of all. */
-class BufferPool {
-  #free = new Map<number, Buffer[]>();
-  #freeBytes = 0;
-  #taken = 0;
-
-  take(neededBytes: number): Buffer {
-    this.#taken += 1;
-    const fitting = BUFFER_SIZES.find(({ downloadsMax }) => this.#taken <= downloadsMax * 2)?.sizeBytes ?? 65536;
-    if (neededBytes < fitting) return Buffer.allocUnsafe(neededBytes);
-    const pooled = this.#free.get(fitting)?.pop();
-    if (pooled === undefined) return Buffer.allocUnsafeSlow(fitting);
-    this.#freeBytes -= pooled.length;
-    return pooled;
-  }
-
-  give(buffer: Buffer): void {
-    this.#taken -= 1;
-    const pooled = BUFFER_SIZES.some(({ sizeBytes }) => sizeBytes === buffer.length);
-    if (!pooled || this.#freeBytes + buffer.length > POOLED_BYTES_MAX) return;
-    const list = this.#free.get(buffer.length) ?? [];
-    list.push(buffer);
-    this.#free.set(buffer.length, list);
-    this.#freeBytes += buffer.length;
-  }
-}
-
 const pool = new BufferPool();
 
 /** Thrown when the bytes on the disk ended before the announced length: the connection is cut, never padded. */
