@@ -61,14 +61,9 @@ async function writeCode(version: string): Promise<void> {
 
 /** Declarations of the entries and of all that they mention. */
 function writeTypes(): void {
-  execFileSync(
-    process.execPath,
-    [`${rootFolder}node_modules/typescript/bin/tsc`, '-p', 'tsconfig.package.json'],
-    {
-      cwd: rootFolder,
-      stdio: ['ignore', 'inherit', 'inherit'],
-    },
-  );
+  const compiler = `${rootFolder}node_modules/typescript/bin/tsc`;
+  const args = [compiler, '-p', 'tsconfig.package.json', '--outDir', `${packageFolder}/types`];
+  execFileSync(process.execPath, args, { cwd: rootFolder, stdio: ['ignore', 'inherit', 'inherit'] });
   for (const entry of globSync('**/*.d.ts', { cwd: `${packageFolder}/types` })) {
     const file = `${packageFolder}/types/${entry}`;
     // The compiler leaves the endings as they are written; below node_modules there is no such source.

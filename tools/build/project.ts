@@ -26,8 +26,8 @@ export function readCommit(): string {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],
     }).trim();
-  } catch (error) {
-    process.stderr.write(`the commit is not known: ${String(error)}\n`);
+  } catch {
+    process.stderr.write('the commit is not known: this is no git checkout\n');
     return 'unknown';
   }
 }
