@@ -22,7 +22,8 @@ export function show(value: unknown): string {
   if (value === undefined) return 'nothing';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'string') return JSON.stringify(shorten(value));
-  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') return String(value);
+  if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint')
+    return String(value);
   if (value === null) return 'null';
   return value instanceof Date ? 'a date' : typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
@@ -84,7 +85,8 @@ const decimalNumber = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 export function coerceDecimal(value: unknown): Coerced {
   if (typeof value === 'string' && decimalNumber.test(value)) return coerceDecimal(Number(value));
-  if (typeof value === 'boolean' || value === '' || typeof value === 'bigint') return coerceDecimal(Number(value));
+  if (typeof value === 'boolean' || value === '' || typeof value === 'bigint')
+    return coerceDecimal(Number(value));
   if (typeof value !== 'number') return bad(`expected a number, got ${show(value)}`);
   return Number.isFinite(value) ? good(plusZero(value)) : bad(`expected a finite number, got ${value}`);
 }
@@ -135,7 +137,8 @@ export function coerceFreeSpace(value: unknown): Coerced {
     return space.amount <= 100 ? good(space) : bad(`${show(value)} is more than the whole disk`);
   }
   const size = coerceSize(value);
-  if (!size.ok) return bad(`expected a size such as "1GiB", a percentage such as "2%", or 0 for off, got ${show(value)}`);
+  if (!size.ok)
+    return bad(`expected a size such as "1GiB", a percentage such as "2%", or 0 for off, got ${show(value)}`);
   return good({ unit: 'bytes', amount: size.value });
 }
 

@@ -24,7 +24,11 @@ export const configKeys: z.core.$ZodRegistry<KeyMeta> = z.registry<KeyMeta>();
 /** Written forms that need more than the JSON type: the normaliser reads them, the JSON Schema describes them. */
 export type LeafForm =
   | { readonly kind: 'duration' | 'port' | 'size' | 'freeSpace' | 'logLevel' }
-  | { readonly kind: 'choice'; readonly values: readonly string[]; readonly refuse: (written: unknown) => string }
+  | {
+      readonly kind: 'choice';
+      readonly values: readonly string[];
+      readonly refuse: (written: unknown) => string;
+    }
   /** A map whose `name` says which keys it has. */
   | { readonly kind: 'driver'; readonly refuse: (name: unknown) => string };
 
@@ -72,10 +76,9 @@ export function choice<const V extends readonly [string, ...string[]]>(
 }
 
 /** A map whose `name` says which of the given shapes it has. `refuse` words the error of any other name. */
-export function driver<const O extends readonly [z.core.$ZodTypeDiscriminable, ...z.core.$ZodTypeDiscriminable[]]>(
-  options: O,
-  refuse: (name: unknown) => string,
-) {
+export function driver<
+  const O extends readonly [z.core.$ZodTypeDiscriminable, ...z.core.$ZodTypeDiscriminable[]],
+>(options: O, refuse: (name: unknown) => string) {
   return withForm(z.discriminatedUnion('name', options), { kind: 'driver', refuse });
 }
 

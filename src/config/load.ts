@@ -2,7 +2,14 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { deepFreeze } from '#lib/deep-freeze';
 import { isHollow, isPlainObject, normalise, type Normalised } from './normalise.ts';
 import { formatOfName, parseText, type ConfigFormat, type ParsedText } from './parse.ts';
-import { ConfigError, formatPath, Report, type ConfigProblem, type ConfigWarning, type Path } from './problems.ts';
+import {
+  ConfigError,
+  formatPath,
+  Report,
+  type ConfigProblem,
+  type ConfigWarning,
+  type Path,
+} from './problems.ts';
 import { configSchema, type Config } from './schema.ts';
 
 /** A configuration that can be used, and what its owner should know about it. */
@@ -26,7 +33,8 @@ export function loadConfig(path: string): LoadedConfig {
 /** The same for a text. @throws ConfigError */
 export function parseConfigText(text: string, format: ConfigFormat | null): LoadedConfig {
   const parsed = parseText(text.replace(/^\uFEFF/, ''), format);
-  const isEmpty = parsed.value === null || parsed.value === undefined || parsed.value === '' || isHollow(parsed.value);
+  const isEmpty =
+    parsed.value === null || parsed.value === undefined || parsed.value === '' || isHollow(parsed.value);
   if (isEmpty) {
     throw failure('failed to load config due to the absence of any key:value pair');
   }
@@ -66,7 +74,10 @@ function readConfigFile(path: string): string {
       closeSync(file);
     }
   } catch (error) {
-    throw failure(`the file ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`, error);
+    throw failure(
+      `the file ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
+      error,
+    );
   }
   if (length > fileBytesMax) throw failure(`the file ${path} is larger than 4 MiB; no configuration is`);
   try {
@@ -80,7 +91,8 @@ function complete(parsed: ParsedText): LoadedConfig {
   const report = new Report();
   for (const remark of parsed.remarks) report.warn([], remark);
   for (const path of parsed.duplicates) report.warn(path, 'the key stands twice; the last one counts');
-  if (!isPlainObject(parsed.value)) report.error([], 'expected an object with keys such as storage, http, log');
+  if (!isPlainObject(parsed.value))
+    report.error([], 'expected an object with keys such as storage, http, log');
   const normalised = isPlainObject(parsed.value)
     ? normalise(parsed.value, configSchema, report)
     : { value: {}, spell: (path: Path) => path };
@@ -96,7 +108,10 @@ function check(normalised: Normalised, report: Report): Config | null {
   const result = configSchema.safeParse(normalised.value);
   if (!result.success) {
     for (const issue of result.error.issues) {
-      report.error(issue.path.filter((step) => typeof step !== 'symbol'), issue.message);
+      report.error(
+        issue.path.filter((step) => typeof step !== 'symbol'),
+        issue.message,
+      );
     }
     return null;
   }

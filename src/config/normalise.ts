@@ -1,5 +1,13 @@
 import type { z } from 'zod';
-import { coerceDecimal, coerceFlag, coerceForm, coerceInteger, coerceText, show, type Coerced } from './coerce.ts';
+import {
+  coerceDecimal,
+  coerceFlag,
+  coerceForm,
+  coerceInteger,
+  coerceText,
+  show,
+  type Coerced,
+} from './coerce.ts';
 import type { Path, Report } from './problems.ts';
 import { describeUnknownKey } from './unknown-keys.ts';
 import { shapeOf, unwrap, type KeyShape, type LeafShape, type Shape } from './walk.ts';
@@ -91,8 +99,13 @@ class Pass {
 
   #object(value: unknown, shape: Extract<Shape, { kind: 'object' }>, path: Path): unknown {
     if (!isPlainObject(value)) {
-      const keys = [...shape.keys.values()].filter(({ meta }) => meta.internal !== true).map(({ name }) => name);
-      return this.#refuse(path, `expected an object with keys such as ${keys.slice(0, 4).join(', ')}, got ${show(value)}`);
+      const keys = [...shape.keys.values()]
+        .filter(({ meta }) => meta.internal !== true)
+        .map(({ name }) => name);
+      return this.#refuse(
+        path,
+        `expected an object with keys such as ${keys.slice(0, 4).join(', ')}, got ${show(value)}`,
+      );
     }
     const result: PlainObject = {};
     for (const [written, member] of this.#entries(value, path)) {
@@ -128,8 +141,15 @@ class Pass {
   #requireChoices(shape: Extract<Shape, { kind: 'object' }>, result: PlainObject, path: Path): void {
     for (const { name, schema } of shape.keys.values()) {
       const inner = shapeOf(schema);
-      if (inner.kind !== 'form' || inner.form.kind !== 'choice' || schema !== unwrap(schema) || name in result) continue;
-      if (!this.#report.covers([...path, name])) this.#report.error([...path, name], inner.form.refuse(undefined));
+      if (
+        inner.kind !== 'form' ||
+        inner.form.kind !== 'choice' ||
+        schema !== unwrap(schema) ||
+        name in result
+      )
+        continue;
+      if (!this.#report.covers([...path, name]))
+        this.#report.error([...path, name], inner.form.refuse(undefined));
       result[name] = inner.form.values[0];
     }
   }
@@ -168,7 +188,8 @@ class Pass {
   }
 
   #driver(value: unknown, shape: Extract<Shape, { kind: 'driver' }>, path: Path): unknown {
-    if (!isPlainObject(value)) return this.#refuse(path, `expected an object with a "name", got ${show(value)}`);
+    if (!isPlainObject(value))
+      return this.#refuse(path, `expected an object with a "name", got ${show(value)}`);
     if (isHollow(value)) {
       this.#report.warn(path, 'an empty object is read as if the key were absent');
       return omitted;

@@ -79,12 +79,18 @@ class JsonReader {
       if (this.#next() !== '"') this.#fail(`expected a key in double quotes, found ${this.#found()}`);
       const start = this.#at;
       const key = this.#string();
-      if (!this.#skip(':')) this.#fail(`expected ":" after the key ${JSON.stringify(key)}, found ${this.#found()}`);
+      if (!this.#skip(':'))
+        this.#fail(`expected ":" after the key ${JSON.stringify(key)}, found ${this.#found()}`);
       this.#path.push(key);
       if (places.has(key)) this.#duplicates.push([...this.#path]);
       places.set(key, start);
       // `__proto__` must become a key like any other, to be refused later.
-      Object.defineProperty(object, key, { value: this.#value(), enumerable: true, writable: true, configurable: true });
+      Object.defineProperty(object, key, {
+        value: this.#value(),
+        enumerable: true,
+        writable: true,
+        configurable: true,
+      });
       this.#path.pop();
     } while (this.#skip(','));
     if (!this.#skip('}')) this.#fail(`expected "," or "}", found ${this.#found()}`);
@@ -156,7 +162,8 @@ class JsonReader {
     let offset: number | null = null;
     let value = root;
     for (const step of path) {
-      const place = typeof value === 'object' && value !== null ? this.#places.get(value)?.get(step) : undefined;
+      const place =
+        typeof value === 'object' && value !== null ? this.#places.get(value)?.get(step) : undefined;
       if (place === undefined) break;
       offset = place;
       value = (value as Record<string | number, unknown>)[step];

@@ -94,7 +94,10 @@ function parseYaml(text: string): ParsedText {
   // The parser's own search for duplicate keys takes quadratic time.
   const options = { merge: true, prettyErrors: false, stringKeys: true, uniqueKeys: false } as const;
   const document = parseDocument(text, { ...options, lineCounter: lines });
-  const faults: Fault[] = document.errors.map(({ message, pos }) => ({ message: mildly(message), offset: pos[0] }));
+  const faults: Fault[] = document.errors.map(({ message, pos }) => ({
+    message: mildly(message),
+    offset: pos[0],
+  }));
   if (faults.length === 0) faults.push(...duplicateKeys(document));
   if (faults.length > 0) {
     const problems = faults.slice(0, faultsMax).map(({ message, offset }) => {
@@ -124,7 +127,10 @@ function duplicateKeys(document: Document.Parsed): Fault[] {
       for (const { key } of map.items) {
         if (!isScalar(key) || key.value === '<<') continue;
         if (seen.has(key.value)) {
-          faults.push({ message: `the key "${String(key.value)}" stands twice`, offset: key.range?.[0] ?? 0 });
+          faults.push({
+            message: `the key "${String(key.value)}" stands twice`,
+            offset: key.range?.[0] ?? 0,
+          });
         }
         seen.add(key.value);
       }
@@ -163,6 +169,8 @@ function refuseDepth(root: unknown, format: ConfigFormat): void {
   let level: unknown[] = [root];
   for (let depth = 0; level.length > 0; depth++) {
     if (depth > depthMax) throw syntaxError(format, `the nesting is deeper than ${depthMax} levels`);
-    level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) : []));
+    level = level.flatMap((value) =>
+      typeof value === 'object' && value !== null ? Object.values(value) : [],
+    );
   }
 }

@@ -19,7 +19,11 @@ export class ConfigError extends Error {
   readonly problems: readonly ConfigProblem[];
   readonly warnings: readonly ConfigWarning[];
 
-  constructor(problems: readonly ConfigProblem[], warnings: readonly ConfigWarning[] = [], options?: ErrorOptions) {
+  constructor(
+    problems: readonly ConfigProblem[],
+    warnings: readonly ConfigWarning[] = [],
+    options?: ErrorOptions,
+  ) {
     super(problems.map(formatProblem).join('\n'), options);
     this.problems = problems;
     this.warnings = warnings;

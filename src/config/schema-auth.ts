@@ -28,16 +28,26 @@ const ldap = () =>
 
 const openidProvider = () =>
   section({
-    credentialsFile: key(text().default(''), 'A file with `clientid` and `clientsecret`; it wins over inline values.'),
+    credentialsFile: key(
+      text().default(''),
+      'A file with `clientid` and `clientsecret`; it wins over inline values.',
+    ),
     name: key(text().default(''), 'The name that users see.'),
     clientid: key(text().default(''), 'The client id. Better kept in `credentialsFile`.'),
-    clientsecret: key(text().default(''), 'The client secret; empty means PKCE. Better kept in `credentialsFile`.', {
-      secret: true,
-    }),
+    clientsecret: key(
+      text().default(''),
+      'The client secret; empty means PKCE. Better kept in `credentialsFile`.',
+      {
+        secret: true,
+      },
+    ),
     keypath: key(text().default(''), 'Accepted as in zot.'),
     issuer: key(text().default(''), 'The issuer. Required, except for github.'),
     authurl: key(text().default(''), 'github only, together with `tokenurl`: where users sign in.'),
-    tokenurl: key(text().default(''), 'github only, together with `authurl`: where codes are changed for tokens.'),
+    tokenurl: key(
+      text().default(''),
+      'github only, together with `authurl`: where codes are changed for tokens.',
+    ),
     scopes: key(textList().default([]), 'The scopes to ask for. Required.'),
     claimMapping: key(
       section({
@@ -50,7 +60,9 @@ const openidProvider = () =>
 
 const openid = () =>
   section({
-    callbackAllowOrigins: key(textList().default([]), 'Origins to which users may be sent back.', { reloadable: true }),
+    callbackAllowOrigins: key(textList().default([]), 'Origins to which users may be sent back.', {
+      reloadable: true,
+    }),
     providers: key(
       z.record(z.string(), openidProvider()).default({}),
       'Providers by name: `google`, `gitlab`, `oidc` or `github`.',
@@ -106,7 +118,10 @@ const bearerOidc = () =>
     issuer: key(text().default(''), 'The issuer whose tokens are accepted. Required.'),
     audiences: key(textList().default([]), 'The audiences that tokens may be for. Required.'),
     claimMapping: key(oidcClaimMapping().optional(), 'How claims become a user.'),
-    certificateAuthority: key(text().default(''), 'Authorities for the certificate of the issuer, PEM, inline.'),
+    certificateAuthority: key(
+      text().default(''),
+      'Authorities for the certificate of the issuer, PEM, inline.',
+    ),
     certificateAuthorityFile: key(text().default(''), 'The same, as a file.', { file: true }),
     skipIssuerVerification: key(flag().default(false), 'Accept an issuer that differs from its address.'),
   });
@@ -117,7 +132,10 @@ const bearer = () =>
     service: key(text().default(''), 'The name of this registry there.'),
     cert: key(text().default(''), 'The certificate or public key that verifies tokens.', { file: true }),
     awsSecretsManager: key(awsSecretsManager().optional(), 'Read the keys from a secret instead of `cert`.'),
-    upstreamTokenEndpoint: key(upstreamTokenEndpoint().optional(), 'A token service to which clients are sent.'),
+    upstreamTokenEndpoint: key(
+      upstreamTokenEndpoint().optional(),
+      'A token service to which clients are sent.',
+    ),
     oidc: key(z.array(bearerOidc()).default([]), 'Issuers whose identity tokens are accepted directly.'),
   });
 
@@ -128,20 +146,30 @@ const mtls = () =>
       'Where the user stands in the certificate, in order: `CommonName`, `Subject`, `Email`, `URI`, `DNSName`.',
       { reloadable: true },
     ),
-    uriSanPattern: key(text().default(''), 'An RE2 expression whose group is the user in a URI.', { reloadable: true }),
+    uriSanPattern: key(text().default(''), 'An RE2 expression whose group is the user in a URI.', {
+      reloadable: true,
+    }),
     uriSanIndex: key(integer().default(0), 'Which URI is used.', { reloadable: true }),
     dnsSanIndex: key(integer().default(0), 'Which DNS name is used.', { reloadable: true }),
     emailSanIndex: key(integer().default(0), 'Which e-mail address is used.', { reloadable: true }),
   });
 
 const sessionKeys = () => ({
-  secureSession: key(flag().optional(), 'Mark cookies as `Secure`; with TLS they always are.', { reloadable: true }),
+  secureSession: key(flag().optional(), 'Mark cookies as `Secure`; with TLS they always are.', {
+    reloadable: true,
+  }),
   sessionKeysFile: key(text().default(''), 'A file with `hashKey` and `encryptKey` of cookies.', {
     defaultText: 'none: keys made at start',
   }),
-  sessionHashKey: key(text().default(''), 'Signs cookies. Better kept in `sessionKeysFile`.', { secret: true }),
-  sessionEncryptKey: key(text().default(''), 'Encrypts cookies. Better kept in `sessionKeysFile`.', { secret: true }),
-  sessionDriver: key(sessionDriver().optional(), 'Where sessions are kept.', { defaultText: 'the local folder' }),
+  sessionHashKey: key(text().default(''), 'Signs cookies. Better kept in `sessionKeysFile`.', {
+    secret: true,
+  }),
+  sessionEncryptKey: key(text().default(''), 'Encrypts cookies. Better kept in `sessionKeysFile`.', {
+    secret: true,
+  }),
+  sessionDriver: key(sessionDriver().optional(), 'Where sessions are kept.', {
+    defaultText: 'the local folder',
+  }),
 });
 
 /** `http.auth`: the ways to sign in. */
@@ -150,7 +178,9 @@ export const authSection = () =>
     failDelay: key(integer().default(0), 'Seconds to wait before a failed sign-in is answered.'),
     htpasswd: key(
       section({
-        path: key(text().default(''), 'The password file. Changes of the file are picked up.', { file: true }),
+        path: key(text().default(''), 'The password file. Changes of the file are picked up.', {
+          file: true,
+        }),
       }).optional(),
       'Sign in with a password file.',
       { reloadable: true },

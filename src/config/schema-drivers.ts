@@ -18,11 +18,16 @@ const s3 = section({
   name: driverName('s3'),
   bucket: key(text().default(''), 'The bucket. Required.'),
   region: key(text().default(''), 'The region. Required unless `regionendpoint` is given.'),
-  regionendpoint: key(text().default(''), 'The address of an S3-compatible store, such as `http://localhost:9000`.'),
+  regionendpoint: key(
+    text().default(''),
+    'The address of an S3-compatible store, such as `http://localhost:9000`.',
+  ),
   forcepathstyle: key(flag().default(false), 'Address buckets by path instead of by host name.', {
     defaultText: '`false`; `true` where `regionendpoint` is given',
   }),
-  accesskey: key(text().optional(), 'The access key id; absent means the credential chain of the SDK.', { secret: true }),
+  accesskey: key(text().optional(), 'The access key id; absent means the credential chain of the SDK.', {
+    secret: true,
+  }),
   secretkey: optionalSecret('The secret access key.'),
   sessiontoken: optionalSecret('The session token that belongs to temporary keys. zot ignores it.'),
   encrypt: key(flag().default(false), 'Ask the store to encrypt objects.'),
@@ -33,7 +38,10 @@ const s3 = section({
   chunksize: key(integer().default(10_485_760), 'Bytes of one part of a multipart upload; at least 5 MiB.'),
   multipartcopychunksize: key(integer().default(33_554_432), 'Bytes of one part of a multipart copy.'),
   multipartcopymaxconcurrency: key(integer().default(100), 'Parts copied at once.'),
-  multipartcopythresholdsize: key(integer().default(33_554_432), 'Objects above this many bytes are copied in parts.'),
+  multipartcopythresholdsize: key(
+    integer().default(33_554_432),
+    'Objects above this many bytes are copied in parts.',
+  ),
   rootdirectory: key(text().default(''), 'The prefix of all objects.'),
   storageclass: key(text().default('STANDARD'), 'The storage class of objects.'),
   useragent: optionalText('Added to the User-Agent header.'),
@@ -47,10 +55,15 @@ const s3 = section({
 const gcs = section({
   name: driverName('gcs'),
   bucket: key(text().default(''), 'The bucket. Required.'),
-  rootdirectory: key(text().default(''), 'The prefix of all objects.', { defaultText: '`/zot`, also for `/`' }),
+  rootdirectory: key(text().default(''), 'The prefix of all objects.', {
+    defaultText: '`/zot`, also for `/`',
+  }),
   chunksize: optionalInteger('Bytes of one part of an upload.'),
   keyfile: key(text().optional(), 'A file with the key of a service account.', { file: true }),
-  credentialsFile: key(text().optional(), 'Another name of `keyfile`. zot ignores it.', { file: true, ours: true }),
+  credentialsFile: key(text().optional(), 'Another name of `keyfile`. zot ignores it.', {
+    file: true,
+    ours: true,
+  }),
   credentials: key(z.record(z.string(), z.unknown()).optional(), 'The key of a service account, inline.', {
     secret: true,
   }),
@@ -75,7 +88,9 @@ const azure = section({
   ),
   realm: key(text().default('core.windows.net'), 'The domain of the endpoints.'),
   serviceurl: optionalText('The whole address of the service, instead of one made of account and realm.'),
-  rootdirectory: key(text().default(''), 'The prefix of all objects.', { defaultText: '`/zot`, also for `/`' }),
+  rootdirectory: key(text().default(''), 'The prefix of all objects.', {
+    defaultText: '`/zot`, also for `/`',
+  }),
   max_retries: key(integer().default(5), 'How often a failed request is tried again.'),
   retry_delay: key(text().default('100ms'), 'The pause before the first new try.'),
   skipverify: key(flag().default(false), 'Do not verify the certificate of the store.'),
@@ -85,7 +100,8 @@ const azure = section({
 export const storageDriver = () =>
   driver(
     [s3, gcs, azure],
-    (name) => `unsupported storage driver: ${quoted(name)}; write "name": "s3", "gcs" or "azure", in lower case`,
+    (name) =>
+      `unsupported storage driver: ${quoted(name)}; write "name": "s3", "gcs" or "azure", in lower case`,
   );
 
 const dynamodb = section({
@@ -105,7 +121,9 @@ function redisKeys(keyprefix: string) {
   return {
     name: driverName('redis'),
     keyprefix: key(text().default(keyprefix), 'The prefix of all keys.'),
-    url: optionalText('`redis://` or `rediss://`; with `&addr=` parameters it names a cluster. Instead of single keys.'),
+    url: optionalText(
+      '`redis://` or `rediss://`; with `&addr=` parameters it names a cluster. Instead of single keys.',
+    ),
     addr: key(textList().optional(), 'Servers as `host:port`; several make a cluster.'),
     client_name: optionalText('The name of the connections.'),
     db: optionalInteger('The number of the database.'),

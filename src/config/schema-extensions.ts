@@ -1,5 +1,16 @@
 import { z } from 'zod';
-import { choice, duration, flag, hours, key, lenientSection, seconds, section, text, textList } from './key.ts';
+import {
+  choice,
+  duration,
+  flag,
+  hours,
+  key,
+  lenientSection,
+  seconds,
+  section,
+  text,
+  textList,
+} from './key.ts';
 import { syncSection } from './schema-sync.ts';
 
 const enable = (doc: string, on: boolean) => key(flag().default(on), doc);
@@ -18,7 +29,9 @@ const trivy = () =>
     javaDBRepository: key(text().default('ghcr.io/aquasecurity/trivy-java-db'), 'The same, for Java.', {
       reloadable: true,
     }),
-    vulnSeveritySources: key(textList().default(['auto']), 'Whose severities are shown.', { reloadable: true }),
+    vulnSeveritySources: key(textList().default(['auto']), 'Whose severities are shown.', {
+      reloadable: true,
+    }),
     sbom: key(sbom().optional(), 'Bills of materials.', { reloadable: true }),
   });
 
@@ -55,7 +68,9 @@ const sinkKeys = () => ({
   channel: key(text().default(''), 'The subject (nats), or an attribute of each event (http).'),
   timeout: key(duration().default(seconds(30)), 'How long sending may take.'),
   proxy: key(text().default(''), 'http only: the address of a proxy.'),
-  headers: key(z.record(z.string(), text()).default({}), 'http only: headers to send along.', { secret: true }),
+  headers: key(z.record(z.string(), text()).default({}), 'http only: headers to send along.', {
+    secret: true,
+  }),
   credentials: key(
     lenientSection({
       username: key(text().default(''), 'The user.'),
@@ -88,7 +103,10 @@ const redundant = (doc: string) =>
 export const extensionsSection = () =>
   section({
     search: key(search().optional(), 'Search, and scanning for vulnerabilities.'),
-    ui: key(section({ enable: enable('Serve the web pages.', true) }).optional(), 'The web pages; need `search`.'),
+    ui: key(
+      section({ enable: enable('Serve the web pages.', true) }).optional(),
+      'The web pages; need `search`.',
+    ),
     metrics: key(metrics().optional(), 'Metrics.'),
     scrub: key(
       section({

@@ -10,9 +10,13 @@ const tls = () =>
   section({
     cert: key(text().default(''), 'The certificate, PEM. Changes of the file are picked up.', { file: true }),
     key: key(text().default(''), 'The private key of the certificate, PEM.', { file: true }),
-    cacert: key(text().default(''), 'Authorities of client certificates, PEM: switches on sign-in by certificate.', {
-      file: true,
-    }),
+    cacert: key(
+      text().default(''),
+      'Authorities of client certificates, PEM: switches on sign-in by certificate.',
+      {
+        file: true,
+      },
+    ),
   });
 
 const rateLimit = () =>
@@ -41,9 +45,13 @@ const ownKeys = () => ({
     ours: true,
     defaultText: '`4MiB`',
   }),
-  shutdownGrace: key(duration().default(seconds(30)), 'How long running requests may take to finish at shutdown.', {
-    ours: true,
-  }),
+  shutdownGrace: key(
+    duration().default(seconds(30)),
+    'How long running requests may take to finish at shutdown.',
+    {
+      ours: true,
+    },
+  ),
   idleTimeout: key(
     duration().default(seconds(60)),
     'A request or answer whose body makes no progress for this long is cut off.',
@@ -62,9 +70,14 @@ const progressDoc =
 /** `http`: how the registry is reached, and by whom. */
 export const httpSection = () =>
   section({
-    address: key(text().default('127.0.0.1'), 'The address to listen on, or `unix:/path/to.sock` for a socket file.'),
+    address: key(
+      text().default('127.0.0.1'),
+      'The address to listen on, or `unix:/path/to.sock` for a socket file.',
+    ),
     port: key(port().default(8080), 'The port to listen on; 0 lets the kernel choose.'),
-    realm: key(text().default(''), 'The realm of the Basic challenge.', { defaultText: '`Authorization Required`' }),
+    realm: key(text().default(''), 'The realm of the Basic challenge.', {
+      defaultText: '`Authorization Required`',
+    }),
     externalUrl: key(text().default(''), 'The origin under which users reach the registry.', {
       defaultText: 'made of address and port',
     }),

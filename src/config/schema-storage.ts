@@ -15,14 +15,20 @@ function keepRules() {
 
 const retentionPolicy = () =>
   section({
-    repositories: key(textList().default([]), 'Globs of the repositories; the first policy that matches applies.'),
+    repositories: key(
+      textList().default([]),
+      'Globs of the repositories; the first policy that matches applies.',
+    ),
     deleteReferrers: key(flag().default(false), 'Delete referrers whose subject is gone.'),
     deleteUntagged: key(flag().default(true), 'Delete manifests without a tag.'),
     keepTags: key(
       z
         .array(
           section({
-            patterns: key(textList().default([]), 'RE2 expressions of tags, unanchored; none means all tags.'),
+            patterns: key(
+              textList().default([]),
+              'RE2 expressions of tags, unanchored; none means all tags.',
+            ),
             ...keepRules(),
           }),
         )
@@ -38,9 +44,13 @@ const retentionPolicy = () =>
 const retention = () =>
   section({
     dryRun: key(flag().default(false), 'Only log what would be removed.'),
-    delay: key(duration().default(0), 'How old untagged manifests and dangling referrers must be to be removed.', {
-      defaultText: 'the effective `gcDelay` of the same store; 0 where gc is off',
-    }),
+    delay: key(
+      duration().default(0),
+      'How old untagged manifests and dangling referrers must be to be removed.',
+      {
+        defaultText: 'the effective `gcDelay` of the same store; 0 where gc is off',
+      },
+    ),
     policies: key(z.array(retentionPolicy()).default([]), 'The policies, in order.'),
   });
 
@@ -51,7 +61,10 @@ function storeKeys(of: { readonly global: boolean }) {
       text().default(''),
       'The folder that holds the repositories. With an object store: the folder of local databases. Required to serve.',
     ),
-    dedupe: key(flag().default(of.global), 'Store equal blobs of different repositories once, by hard links.'),
+    dedupe: key(
+      flag().default(of.global),
+      'Store equal blobs of different repositories once, by hard links.',
+    ),
     gc: key(flag().default(of.global), 'Remove blobs that nothing references.', { reloadable: true }),
     gcDelay: key(duration().default(hours(1)), 'How old garbage must be to be removed.', {
       reloadable: true,
@@ -65,8 +78,13 @@ function storeKeys(of: { readonly global: boolean }) {
       reloadable: true,
       defaultText: 'any time',
     }),
-    gcMaxSchedulerDelay: key(duration().default(seconds(30)), 'The longest random pause before a task of a sweep.'),
-    retention: key(retention().optional(), 'Which tags and untagged manifests are kept.', { reloadable: true }),
+    gcMaxSchedulerDelay: key(
+      duration().default(seconds(30)),
+      'The longest random pause before a task of a sweep.',
+    ),
+    retention: key(retention().optional(), 'Which tags and untagged manifests are kept.', {
+      reloadable: true,
+    }),
     remoteCache: key(flag().default(false), 'Keep cache and metadata in the database of `cacheDriver`.', {
       defaultText: '`false`; `true` with an object store and `dedupe`',
     }),
@@ -81,7 +99,9 @@ function storeKeys(of: { readonly global: boolean }) {
     ),
     maxRepos: key(
       integer().default(0),
-      of.global ? 'Refuse new repositories beyond this number; 0 is no limit.' : 'Accepted without effect, as in zot.',
+      of.global
+        ? 'Refuse new repositories beyond this number; 0 is no limit.'
+        : 'Accepted without effect, as in zot.',
     ),
   };
 }
@@ -92,7 +112,10 @@ const subPath = () => section(storeKeys({ global: false }));
 export const storageSection = () =>
   section({
     ...storeKeys({ global: true }),
-    fastRestart: key(flag().default(false), 'Skip the walk of the storage at start when nothing has changed.'),
+    fastRestart: key(
+      flag().default(false),
+      'Skip the walk of the storage at start when nothing has changed.',
+    ),
     subPaths: key(
       z.record(z.string(), subPath()).default({}),
       'Stores of their own for repositories below a first segment: `/team` holds `team/...`.',

@@ -1,11 +1,25 @@
 import { z } from 'zod';
-import { decimal, duration, flag, hours, integer, key, lenientSection, seconds, section, text, textList } from './key.ts';
+import {
+  decimal,
+  duration,
+  flag,
+  hours,
+  integer,
+  key,
+  lenientSection,
+  seconds,
+  section,
+  text,
+  textList,
+} from './key.ts';
 
 /** Unknown keys matter only where the helper is used; the rules look at them then. */
 const oauth2CredentialHelper = () =>
   lenientSection({
     tokenURL: key(text().default(''), 'Where tokens are asked for. Required.'),
-    assertionFile: key(text().default(''), 'A file with a signed assertion; or `signingFile`.', { file: true }),
+    assertionFile: key(text().default(''), 'A file with a signed assertion; or `signingFile`.', {
+      file: true,
+    }),
     signingFile: key(text().default(''), 'A file that says how to sign an assertion; or `assertionFile`.', {
       file: true,
     }),
@@ -42,7 +56,10 @@ const pace = () => ({
     defaultText: '`retryDelay`',
   }),
   syncTimeout: key(duration().default(hours(3)), 'How long one copy may take.'),
-  responseHeaderTimeout: key(duration().default(seconds(30)), 'How long the other registry may take to answer.'),
+  responseHeaderTimeout: key(
+    duration().default(seconds(30)),
+    'How long the other registry may take to answer.',
+  ),
   reqConcurrent: key(integer().default(3), 'Requests made at once.'),
   reqPerSec: key(decimal().optional(), 'Requests per second.', { defaultText: 'no limit' }),
   disableHTTP2: key(flag().default(false), 'Speak HTTP/1.1 only.'),
@@ -56,7 +73,10 @@ const syncRegistry = () =>
     urls: key(textList().default([]), 'Addresses of the registry; the first that works is used.'),
     onDemand: key(flag().default(false), 'Copy an image when a client asks for it.'),
     pollInterval: key(duration().default(0), 'How often the `content` is copied.', { defaultText: 'never' }),
-    manifestCheckInterval: key(duration().default(0), 'How long an image is served before it is compared again.'),
+    manifestCheckInterval: key(
+      duration().default(0),
+      'How long an image is served before it is compared again.',
+    ),
     tlsVerify: key(flag().default(true), 'Verify the certificate of the registry.'),
     certDir: key(text().default(''), 'A folder with `*.crt`, `*.cert` and `*.key`.', { file: true }),
     ...pace(),
@@ -66,15 +86,22 @@ const syncRegistry = () =>
     credentialHelper: key(text().default(''), 'Where credentials come from: `ecr`, `gcp` or `oauth2`.', {
       defaultText: '`credentialsFile`',
     }),
-    oauth2CredentialHelper: key(oauth2CredentialHelper().optional(), 'How the helper `oauth2` gets its tokens.'),
-    content: key(z.array(syncContent()).default([]), 'What is copied.', { defaultText: 'on demand: everything' }),
+    oauth2CredentialHelper: key(
+      oauth2CredentialHelper().optional(),
+      'How the helper `oauth2` gets its tokens.',
+    ),
+    content: key(z.array(syncContent()).default([]), 'What is copied.', {
+      defaultText: 'on demand: everything',
+    }),
   });
 
 /** `extensions.sync`: copies of other registries. */
 export const syncSection = () =>
   section({
     enable: key(flag().default(true), 'Whether images are copied.'),
-    credentialsFile: key(text().default(''), 'A JSON file: host to `{"username", "password"}`.', { file: true }),
+    credentialsFile: key(text().default(''), 'A JSON file: host to `{"username", "password"}`.', {
+      file: true,
+    }),
     downloadDir: key(text().default(''), 'A folder for downloads; required with an object store.'),
     registries: key(z.array(syncRegistry()).default([]), 'The registries.'),
   });

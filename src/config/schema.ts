@@ -11,7 +11,9 @@ const log = () =>
   section({
     level: key(logLevel().default('info'), 'How much is logged. zot logs `debug` unless told otherwise.'),
     output: key(text().default(''), 'The file to append to.', { defaultText: 'standard output' }),
-    audit: key(text().default(''), 'The file of audit records, whatever `level` says.', { defaultText: 'none' }),
+    audit: key(text().default(''), 'The file of audit records, whatever `level` says.', {
+      defaultText: 'none',
+    }),
   });
 
 const scheduler = () =>
@@ -24,9 +26,13 @@ const scheduler = () =>
 const cluster = () =>
   section({
     members: key(textList().default([]), 'All members as `host:port`, in the same order everywhere.'),
-    hashKey: key(text().default(''), 'Exactly 16 bytes, the same everywhere: decides who serves which repository.', {
-      secret: true,
-    }),
+    hashKey: key(
+      text().default(''),
+      'Exactly 16 bytes, the same everywhere: decides who serves which repository.',
+      {
+        secret: true,
+      },
+    ),
     tls: key(
       section({
         cert: key(text().default(''), 'The certificate shown to other members.', { file: true }),

@@ -17,12 +17,18 @@ const removed = new Map([
   ['gcreferrers', 'it was removed: use "deleteReferrers" in the policies of "storage.retention"'],
   ['untaggedimageretentiondelay', 'it was removed: use "storage.retention.delay"'],
   ['binddn', 'it was moved: put "bindDN" and "bindPassword" into a file and name it in "credentialsFile"'],
-  ['bindpassword', 'it was moved: put "bindDN" and "bindPassword" into a file and name it in "credentialsFile"'],
+  [
+    'bindpassword',
+    'it was moved: put "bindDN" and "bindPassword" into a file and name it in "credentialsFile"',
+  ],
   [
     'allowreadaccess',
     'it was removed: use "http.accessControl" with {"repositories": {"**": {"anonymousPolicy": ["read"]}}}',
   ],
-  ['readonly', 'it was removed: use "storage.readOnly", or "http.accessControl" with policies that permit only "read"'],
+  [
+    'readonly',
+    'it was removed: use "storage.readOnly", or "http.accessControl" with policies that permit only "read"',
+  ],
   ['userprefs', 'it was removed: preferences of users are on where both "search" and "ui" are'],
 ]);
 

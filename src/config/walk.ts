@@ -6,7 +6,11 @@ export type Shape =
   | { readonly kind: 'object'; readonly keys: ReadonlyMap<string, KeyShape>; readonly lenient: boolean }
   | { readonly kind: 'map'; readonly values: z.core.$ZodType }
   | { readonly kind: 'list'; readonly items: z.core.$ZodType }
-  | { readonly kind: 'driver'; readonly form: DriverForm; readonly options: ReadonlyMap<string, z.core.$ZodType> }
+  | {
+      readonly kind: 'driver';
+      readonly form: DriverForm;
+      readonly options: ReadonlyMap<string, z.core.$ZodType>;
+    }
   | { readonly kind: 'anything' }
   | LeafShape;
 
@@ -39,7 +43,9 @@ export function shapeOf(schema: z.core.$ZodType): Shape {
 /** Removes `optional`, `default` and `prefault`. */
 export function unwrap(schema: z.core.$ZodType): z.core.$ZodType {
   const { def } = schema._zod as z.core.$ZodTypes['_zod'];
-  return def.type === 'optional' || def.type === 'default' || def.type === 'prefault' ? unwrap(def.innerType) : schema;
+  return def.type === 'optional' || def.type === 'default' || def.type === 'prefault'
+    ? unwrap(def.innerType)
+    : schema;
 }
 
 /** The default that stands in the declaration, or undefined. */

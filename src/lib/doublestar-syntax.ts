@@ -3,11 +3,18 @@ export class GlobSyntaxError extends Error {
   override readonly name = 'GlobSyntaxError';
 }
 
-/** What a piece of a segment takes. */
-export type Token =
-  | { readonly kind: 'literal'; readonly character: string }
-  | { readonly kind: 'one'; readonly takes: (character: string) => boolean }
-  | { readonly kind: 'star' };
+/** A piece of a segment: takes one character, or any number of characters. */
+export interface Token {
+  readonly kind: 'one' | 'many';
+  readonly takes: (character: string) => boolean;
+}
+
+const notSlash = (character: string): boolean => character !== '/';
+
+/** Takes exactly this character. */
+export function literal(wanted: string): Token {
+  return { kind: 'one', takes: (character) => character === wanted };
+}
 
 /** Longer patterns are refused: what is read by recursion must be bounded. */
 const patternLengthMax = 4096;
@@ -20,7 +27,8 @@ const expandedLengthMax = 65_536;
  * @throws GlobSyntaxError when braces do not pair up, or pattern or result are too large
  */
 export function expandBraces(pattern: string): string[] {
-  if (pattern.length > patternLengthMax) throw new GlobSyntaxError(`it is longer than ${patternLengthMax} characters`);
+  if (pattern.length > patternLengthMax)
+    throw new GlobSyntaxError(`it is longer than ${patternLengthMax} characters`);
   const open = findUnquoted(pattern, 0, '{}');
   if (open === -1) return [pattern];
   if (pattern[open] === '}') throw new GlobSyntaxError('a "}" has no "{"');
@@ -90,17 +98,17 @@ export function parseComponent(component: string): Token[] {
   for (let at = 0; at < component.length; at++) {
     const character = component.charAt(at);
     if (character === '*') {
-      if (tokens.at(-1)?.kind !== 'star') tokens.push({ kind: 'star' });
+      if (tokens.at(-1)?.kind !== 'many') tokens.push({ kind: 'many', takes: notSlash });
     } else if (character === '?') {
-      tokens.push({ kind: 'one', takes: (other) => other !== '/' });
+      tokens.push({ kind: 'one', takes: notSlash });
     } else if (character === '[') {
       const end = endOfClass(component, at);
       tokens.push(parseClass(component.slice(at + 1, end)));
       at = end;
     } else {
-      const literal = readCharacter(component, at);
-      tokens.push({ kind: 'literal', character: literal.character });
-      at = literal.next - 1;
+      const read = readCharacter(component, at);
+      tokens.push(literal(read.character));
+      at = read.next - 1;
     }
   }
   return tokens;
@@ -118,7 +126,7 @@ function readCharacter(text: string, from: number): { character: string; next: n
 function parseClass(inner: string): Token {
   const isNegated = inner.startsWith('^') || inner.startsWith('!');
   const ranges: (readonly [from: string, to: string])[] = [];
-  for (let at = isNegated ? 1 : 0; at < inner.length; ) {
+  for (let at = isNegated ? 1 : 0; at < inner.length;) {
     const from = readEdge(inner, at);
     const isRange = inner[from.next] === '-';
     const to = isRange ? readEdge(inner, from.next + 1) : from;
@@ -128,7 +136,7 @@ function parseClass(inner: string): Token {
   if (ranges.length === 0) throw new GlobSyntaxError('a class "[]" is empty');
   const holds = (character: string): boolean =>
     ranges.some(([from, to]) => compare(from, character) <= 0 && compare(character, to) <= 0);
-  return { kind: 'one', takes: (character) => character !== '/' && holds(character) !== isNegated };
+  return { kind: 'one', takes: (character) => notSlash(character) && holds(character) !== isNegated };
 }
 
 function readEdge(inner: string, at: number): { character: string; next: number } {

@@ -52,7 +52,23 @@ describe('globs', () => {
     });
   }
 
-  for (const pattern of ['[', '[a', '[]', '[]a]', '[-]', '[a-]', '[-a]', '[a-b-c]', '[^]', '{', '{a', '{a,{b}', '}', 'a}', 'a\\']) {
+  for (const pattern of [
+    '[',
+    '[a',
+    '[]',
+    '[]a]',
+    '[-]',
+    '[a-]',
+    '[-a]',
+    '[a-b-c]',
+    '[^]',
+    '{',
+    '{a',
+    '{a,{b}',
+    '}',
+    'a}',
+    'a\\',
+  ]) {
     it(`${JSON.stringify(pattern)} is refused`, () => {
       assert.throws(() => compileGlob(pattern), GlobSyntaxError);
     });
@@ -76,31 +92,44 @@ describe('globs', () => {
 
   it('a text without special characters matches itself only', () => {
     const plain = fc.stringMatching(/^[a-z0-9./_-]{0,20}$/);
-    fc.assert(fc.property(plain, plain, (text, other) => {
-      const glob = compileGlob(text);
-      assert.equal(glob.matches(text), true);
-      assert.equal(glob.matches(other), text === other);
-    }));
+    fc.assert(
+      fc.property(plain, plain, (text, other) => {
+        const glob = compileGlob(text);
+        assert.equal(glob.matches(text), true);
+        assert.equal(glob.matches(other), text === other);
+      }),
+    );
   });
 
   it('agrees with a plain recursive definition', () => {
-    const pattern = fc.array(fc.constantFrom('*', '?', 'a', 'b', '/', '/**/', '**/', '/**'), { maxLength: 6 });
+    const pattern = fc.array(fc.constantFrom('*', '?', 'a', 'b', '/', '/**/', '**/', '/**'), {
+      maxLength: 6,
+    });
     const text = fc.array(fc.constantFrom('a', 'b', '/'), { maxLength: 7 });
-    fc.assert(fc.property(pattern, text, (parts, letters) => {
-      const joined = parts.join('');
-      const name = letters.join('');
-      assert.equal(compileGlob(joined).matches(name), slowMatch(joined.split('/'), name.split('/')), `${joined} ~ ${name}`);
-    }), { numRuns: 3000 });
+    fc.assert(
+      fc.property(pattern, text, (parts, letters) => {
+        const joined = parts.join('');
+        const name = letters.join('');
+        assert.equal(
+          compileGlob(joined).matches(name),
+          slowMatch(joined.split('/'), name.split('/')),
+          `${joined} ~ ${name}`,
+        );
+      }),
+      { numRuns: 3000 },
+    );
   });
 
   it('never throws anything but its own error', () => {
-    fc.assert(fc.property(fc.string(), fc.string(), (pattern, text) => {
-      try {
-        compileGlob(pattern).matches(text);
-      } catch (error) {
-        assert.ok(error instanceof GlobSyntaxError);
-      }
-    }));
+    fc.assert(
+      fc.property(fc.string(), fc.string(), (pattern, text) => {
+        try {
+          compileGlob(pattern).matches(text);
+        } catch (error) {
+          assert.ok(error instanceof GlobSyntaxError);
+        }
+      }),
+    );
   });
 });
 
@@ -110,7 +139,9 @@ function slowMatch(pattern: readonly string[], name: readonly string[]): boolean
   if (first === undefined) return name.length === 0;
   if (first === '**') {
     if (rest.length === 0) return true;
-    return Array.from({ length: name.length + 1 }, (_, skipped) => skipped).some((n) => slowMatch(rest, name.slice(n)));
+    return Array.from({ length: name.length + 1 }, (_, skipped) => skipped).some((n) =>
+      slowMatch(rest, name.slice(n)),
+    );
   }
   const [segment, ...others] = name;
   if (segment === undefined) return false;

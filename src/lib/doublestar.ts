@@ -1,4 +1,4 @@
-import { expandBraces, parseComponent, splitComponents, type Token } from './doublestar-syntax.ts';
+import { expandBraces, literal, parseComponent, splitComponents, type Token } from './doublestar-syntax.ts';
 
 export { GlobSyntaxError } from './doublestar-syntax.ts';
 
@@ -29,20 +29,23 @@ type Instruction =
   /** Within such segments: takes anything; behind a slash it may end. */
   | { readonly kind: 'insideSegments' }
   /** The end of a pattern that ends with a whole `**`: nothing, or a slash and, by the next instruction, anything. */
-  | { readonly kind: 'tail' }
-  | { readonly kind: 'anything' };
+  | { readonly kind: 'tail' };
+
+const anything: Token = { kind: 'many', takes: () => true };
 
 function makeProgram(pattern: string): Instruction[] {
-  const components = splitComponents(pattern).filter((part, index, all) => part !== '**' || all[index - 1] !== '**');
+  const components = splitComponents(pattern).filter(
+    (part, index, all) => part !== '**' || all[index - 1] !== '**',
+  );
   const program: Instruction[] = [];
   for (const [index, component] of components.entries()) {
     const isLast = index === components.length - 1;
     if (component !== '**') {
       program.push(...parseComponent(component));
       if (!isLast && !(components[index + 1] === '**' && index + 1 === components.length - 1)) {
-        program.push({ kind: 'literal', character: '/' });
+        program.push(literal('/'));
       }
-    } else if (isLast) program.push(...(index === 0 ? [] : [{ kind: 'tail' } as const]), { kind: 'anything' });
+    } else if (isLast) program.push(...(index === 0 ? [] : [{ kind: 'tail' } as const]), anything);
     else program.push({ kind: 'segments' }, { kind: 'insideSegments' });
   }
   return program;
@@ -72,7 +75,7 @@ function enter(program: readonly Instruction[], states: Uint8Array, index: numbe
   states[index] = 1;
   const instruction = program[index];
   if (instruction === undefined) return;
-  if (instruction.kind === 'star' || instruction.kind === 'anything') enter(program, states, index + 1);
+  if (instruction.kind === 'many') enter(program, states, index + 1);
   if (instruction.kind === 'segments' || instruction.kind === 'tail') enter(program, states, index + 2);
 }
 
@@ -82,18 +85,18 @@ interface Step {
   readonly character: string;
 }
 
-function advance(program: readonly Instruction[], next: Uint8Array, { index, instruction, character }: Step): void {
+function advance(
+  program: readonly Instruction[],
+  next: Uint8Array,
+  { index, instruction, character }: Step,
+): void {
   const isSlash = character === '/';
   switch (instruction.kind) {
-    case 'literal':
-      if (character === instruction.character) enter(program, next, index + 1);
-      break;
     case 'one':
       if (instruction.takes(character)) enter(program, next, index + 1);
       break;
-    case 'star':
-    case 'anything':
-      if (instruction.kind === 'anything' || !isSlash) enter(program, next, index);
+    case 'many':
+      if (instruction.takes(character)) enter(program, next, index);
       break;
     case 'tail':
       if (isSlash) enter(program, next, index + 1);
