@@ -222,6 +222,7 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
   let stopping = false;
   const services = {
     registry,
+    logger,
     access,
     manifestSizeBytesMax: config.http.maxManifestSize,
     acceptedTypes: acceptedTypes(config),

@@ -1,27 +1,57 @@
+import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '#lib/logger';
+import type { RawResponse } from './body.ts';
 
 /** Request headers that a log may show; the others may hold secrets or are noise. */
-const SHOWN_HEADERS: readonly string[] = ['accept', 'content-length', 'content-range', 'content-type', 'range', 'user-agent'];
+const SHOWN_HEADERS: readonly string[] = [
+  'accept',
+  'content-length',
+  'content-range',
+  'content-type',
+  'range',
+  'user-agent',
+];
 
 /** Query parameters whose values are secrets (sign-in codes, signed links). */
-const SECRET_QUERY = /([?&](?:code|state|token|access_token|password|secret|sig|signature|x-amz-[a-z-]+)=)[^&]*/gi;
+const SECRET_QUERY =
+  /([?&](?:code|state|token|access_token|password|secret|sig|signature|x-amz-[a-z-]+)=)[^&]*/gi;
 
-/** Writes zot's access log line of a finished request. */
-export function logRequest(logger: Logger, request: FastifyRequest, reply: FastifyReply): void {
+/** Body bytes of answers that are written past the framework. */
+const sentBytes = new WeakMap<RawResponse, number>();
+
+/** Notes how many bytes of a body have been sent so far. */
+export function noteSentBytes(response: RawResponse, bodyBytes: number): void {
+  sentBytes.set(response, bodyBytes);
+}
+
+/** What is known of a request besides itself and its answer. */
+export interface RequestCourse {
+  readonly clientIP: string;
+  readonly elapsedMs: number;
+}
+
+/** Writes zot's access log line of a request that is over: answered, or given up by its client. */
+export function logRequest(
+  logger: Logger,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  course: RequestCourse,
+): void {
   const { raw } = request;
   logger.info(
     {
       module: 'http',
       component: 'session',
-      clientIP: clientAddress(request),
+      clientIP: course.clientIP,
       method: raw.method,
       path: maskedUrl(request.originalUrl),
       statusCode: reply.raw.statusCode,
-      latency: goDuration(reply.elapsedTime),
-      bodySize: Number(reply.getHeader('content-length') ?? 0),
+      latency: goDuration(course.elapsedMs),
+      bodySize: bodyBytesOf(reply, raw.method),
       headers: shownHeaders(raw.headers),
       requestId: request.id,
+      ...usernameOf(request),
     },
     'HTTP API',
   );
@@ -32,8 +62,21 @@ export function maskedUrl(url: string): string {
   return url.includes('?') ? url.replace(SECRET_QUERY, '$1******') : url;
 }
 
-function clientAddress(request: FastifyRequest): string {
-  const { remoteAddress, remotePort } = request.raw.socket;
+/** zot leaves the name out when there is none. */
+function usernameOf(request: FastifyRequest): { username?: string } {
+  const username = request.caller?.identity.username ?? '';
+  return username === '' ? {} : { username };
+}
+
+function bodyBytesOf(reply: FastifyReply, method: string | undefined): number {
+  const noted = sentBytes.get(reply.raw);
+  if (noted !== undefined) return noted;
+  return method === 'HEAD' ? 0 : Number(reply.getHeader('content-length') ?? 0);
+}
+
+/** Address and port of the peer, as zot writes them. */
+export function addressOf(socket: Socket): string {
+  const { remoteAddress, remotePort } = socket;
   if (remoteAddress === undefined) return 'unix';
   return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`;
 }

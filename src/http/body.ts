@@ -31,7 +31,11 @@ const AHEAD_BYTES_MAX = 1024 * 1024;
  * the whole takes is the client's business. Throws `ClientGone` when the connection ends early. The request is never
  * destroyed here: an answer is to follow, also after a body that stopped.
  */
-export async function* bodyOf(request: RawRequest, response: RawResponse, idleMs: number): AsyncGenerator<Buffer> {
+export async function* bodyOf(
+  request: RawRequest,
+  response: RawResponse,
+  idleMs: number,
+): AsyncGenerator<Buffer> {
   const body = new ArrivingBody(request, idleMs);
   if (awaitingContinue.delete(request)) response.writeContinue();
   try {
@@ -62,11 +66,16 @@ class ArrivingBody {
     this.#wake?.();
   };
   #onEnd = (): void => this.#finish(this.#request.complete ? 'complete' : 'gone');
-  #onGone = (): void => this.#finish(this.#request.readableEnded && this.#request.complete ? 'complete' : 'gone');
+  #onGone = (): void =>
+    this.#finish(this.#request.readableEnded && this.#request.complete ? 'complete' : 'gone');
 
   constructor(request: RawRequest, idleMs: number) {
     this.#request = request;
-    request.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onGone).on('close', this.#onGone);
+    request
+      .on('data', this.#onData)
+      .on('end', this.#onEnd)
+      .on('error', this.#onGone)
+      .on('close', this.#onGone);
     if (request.readableEnded) this.#onEnd();
     else if (request.destroyed) this.#onGone();
     if (idleMs <= 0) return;
@@ -109,7 +118,11 @@ class ArrivingBody {
 /** The whole body, if it is no larger than `sizeBytesMax`; otherwise throws the error that `tooLarge` makes. */
 export async function wholeBody(
   source: AsyncIterable<Buffer>,
-  options: { readonly announcedBytes: number | null; readonly sizeBytesMax: number; readonly tooLarge: () => Error },
+  options: {
+    readonly announcedBytes: number | null;
+    readonly sizeBytesMax: number;
+    readonly tooLarge: () => Error;
+  },
 ): Promise<Buffer> {
   if ((options.announcedBytes ?? 0) > options.sizeBytesMax) throw options.tooLarge();
   const chunks: Buffer[] = [];
@@ -122,10 +135,19 @@ export async function wholeBody(
   return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, sizeBytes);
 }
 
+/** Whether a request has a body, or may still send one. */
+export function hasBody(request: RawRequest): boolean {
+  const { headers, httpVersionMajor } = request;
+  if (headers['content-length'] !== undefined) return headers['content-length'] !== '0';
+  if (httpVersionMajor >= 2) return !request.readableEnded;
+  return headers['transfer-encoding'] !== undefined;
+}
+
 /** The Content-Length of a request; `null` when it has none (chunked, or HTTP/2 without one). */
 export function contentLength(request: RawRequest): number | null {
   const text = request.headers['content-length'];
   if (text === undefined) return null;
-  if (!/^\d{1,15}$/.test(text)) throw new RegistryError('SIZE_INVALID', { message: 'Content-Length is not a number of bytes' });
+  if (!/^\d{1,15}$/.test(text))
+    throw new RegistryError('SIZE_INVALID', { message: 'Content-Length is not a number of bytes' });
   return Number(text);
 }

@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Access } from '#access';
+import type { Logger } from '#lib/logger';
 import { parseDigest } from '#oci/digest';
 import type { Digest } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
@@ -13,6 +14,8 @@ import { bodyOf } from './body.ts';
 /** What handlers have at hand. */
 export interface Services {
   readonly registry: Registry;
+  /** For faults that can no longer become an answer. */
+  readonly logger: Logger;
   /** Who is asking, and may they. The object stays when policies and credentials are read again. */
   readonly access: Access;
   /** The largest manifest that is taken, bytes. */
@@ -35,7 +38,11 @@ export interface DiscoveredExtension {
   readonly endpoints: readonly string[];
 }
 
-export type Handler = (request: FastifyRequest, reply: FastifyReply, services: Services) => Promise<unknown> | unknown;
+export type Handler = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  services: Services,
+) => Promise<unknown> | unknown;
 
 type Params = Readonly<Record<string, string>>;
 
@@ -65,7 +72,8 @@ export function queryValues(request: FastifyRequest, name: string): readonly str
 /** The only value of a query parameter, `null` when absent; throws `REQUEST_INVALID` when it is repeated. */
 export function queryValue(request: FastifyRequest, name: string): string | null {
   const values = queryValues(request, name);
-  if (values.length > 1) throw new RegistryError('REQUEST_INVALID', { message: `the parameter ${name} is given twice` });
+  if (values.length > 1)
+    throw new RegistryError('REQUEST_INVALID', { message: `the parameter ${name} is given twice` });
   return values[0] ?? null;
 }
 
@@ -73,12 +81,17 @@ export function queryValue(request: FastifyRequest, name: string): string | null
 export function pageSize(request: FastifyRequest): number | null {
   const text = queryValue(request, 'n');
   if (text === null) return null;
-  if (!/^\d{1,9}$/.test(text)) throw new RegistryError('REQUEST_INVALID', { message: 'the parameter n is not a number' });
+  if (!/^\d{1,9}$/.test(text))
+    throw new RegistryError('REQUEST_INVALID', { message: 'the parameter n is not a number' });
   return Number(text);
 }
 
 /** The body as it arrives, within the time limits. */
-export function bodySource(request: FastifyRequest, reply: FastifyReply, services: Services): AsyncGenerator<Buffer> {
+export function bodySource(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  services: Services,
+): AsyncGenerator<Buffer> {
   return bodyOf(request.raw, reply.raw, services.idleMs);
 }
 

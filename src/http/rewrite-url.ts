@@ -10,9 +10,14 @@ const MARKERS: ReadonlySet<string> = new Set(['manifests', 'blobs', 'referrers']
 /** An encoded slash or backslash of the client's own could pass a name off as another route's. */
 const ENCODED_SEPARATOR = /%(?:2f|5c)/i;
 
+/** `/v2/` written with percent signs: the router would decode it after the checks that are made here. */
+const DISGUISED = /^\/(?:v|%76)(?:2|%32)\//i;
+
 /** The URL that is routed; paths outside the repositories stay as they are. */
-export function rewriteUrl(url: string): string {
-  if (!url.startsWith('/v2/') || url.startsWith('/v2/_')) return url;
+export function rewriteUrl(target: string): string {
+  const url = originForm(target);
+  if (!url.startsWith('/v2/')) return DISGUISED.test(url) ? UNROUTABLE : url;
+  if (url.startsWith('/v2/_')) return url;
   const question = url.indexOf('?');
   const path = question < 0 ? url : url.slice(0, question);
   if (ENCODED_SEPARATOR.test(path)) return UNROUTABLE;
@@ -35,10 +40,20 @@ function nameEnd(path: string): number {
   return (isTags || MARKERS.has(before)) && second > 3 ? second : -1;
 }
 
+const AUTHORITY = /^[a-z][a-z0-9+.-]*:\/\/[^/?]*/i;
+
+/** A request target as path and query: clients that believe us a proxy send the whole URL (RFC 9112 section 3.2.2). */
+function originForm(target: string): string {
+  if (target.startsWith('/')) return target;
+  const path = target.replace(AUTHORITY, '');
+  return path.startsWith('?') || path === '' ? `/${path}` : path;
+}
+
 const UNCLEAN = /\/\/|\/\.{1,2}(?:\/|$)/;
 
 /** The path with duplicate slashes and dot segments removed, if it has any; `null` for a clean one (zot: 301). */
-export function cleanedUrl(url: string): string | null {
+export function cleanedUrl(target: string): string | null {
+  const url = originForm(target);
   const question = url.indexOf('?');
   const path = question < 0 ? url : url.slice(0, question);
   if (!UNCLEAN.test(path)) return null;
@@ -48,5 +63,7 @@ export function cleanedUrl(url: string): string | null {
     else if (segment !== '.' && segment !== '') kept.push(segment);
   }
   const slash = path.endsWith('/') && kept.length > 0 ? '/' : '';
-  return `/${kept.join('/')}${slash}${question < 0 ? '' : url.slice(question)}`;
+  // Browsers read a backslash as a slash: as the second character it would make a host of what follows.
+  const clean = `/${kept.join('/')}${slash}`.replaceAll('\\', '%5C');
+  return `${clean}${question < 0 ? '' : url.slice(question)}`;
 }

@@ -4,17 +4,17 @@
  * -> access log.
  */
 import { randomBytes } from 'node:crypto';
-import { createServer } from 'node:http';
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { createSecureServer } from 'node:http2';
+import type { IncomingMessage } from 'node:http';
 import fastify from 'fastify';
-import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerFactory } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '#lib/logger';
-import { logRequest } from './access-log.ts';
-import { expectContinue, isAwaitingContinue } from './body.ts';
+import { addressOf, logRequest } from './access-log.ts';
+import { hasBody, isAwaitingContinue } from './body.ts';
 import type { Services } from './context.ts';
 import { JSON_TYPE, sendJson } from './context.ts';
 import { answerPreflight, corsHeaders, methodsByUrl } from './cors.ts';
+import { refuseMalformed } from './malformed.ts';
+import { createNodeServer } from './node-server.ts';
 import { authorize, isOpenTo } from './pipeline.ts';
 import { problemBody, problemOf } from './problem.ts';
 import type { Problem } from './problem.ts';
@@ -29,94 +29,46 @@ export interface ServerOptions {
   readonly allowOrigin: string;
   /** Absent: plain HTTP. */
   readonly tls: TlsFiles | null;
-  /** Reading and sending without progress for this long ends the connection; 0: never. */
+  /** An answer that the client does not take for this long ends the connection; 0: never. */
   readonly idleMs: number;
   /** Routes of extensions, beside those of the core. */
   readonly routes?: readonly Route[];
 }
 
-const HEADER_BYTES_MAX = 64 * 1024;
-const HEADERS_TIMEOUT_MS = 10_000;
-const KEEP_ALIVE_MS = 120_000;
-const CONNECTIONS_MAX = 20_000;
 /** Names of 255 characters with their slashes written in three, and digests of sha512. */
 const PARAM_LENGTH_MAX = 1024;
-/** HTTP/2 windows: Node's 64 KiB hold an upload to one window a round trip. */
-const H2_STREAM_WINDOW_BYTES = 4 * 1024 * 1024;
-const H2_SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
 /** How long an answered request may go on sending the body that nobody reads. */
 const LINGER_MS = 3000;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 export type HttpServer = FastifyInstance;
 
+/** Methods whose requests may have a body. */
+const BODY_METHODS = ['POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'QUERY'] as const;
+
 /** Builds the server; `listen` and `close` are the caller's. */
 export function buildServer(options: ServerOptions): HttpServer {
+  const begin = requestBeginning(options);
   const app = fastify({
-    serverFactory: serverFactory(options),
+    serverFactory: (handler) => createNodeServer(options, handler),
+    clientErrorHandler: (error, socket) => refuseMalformed(error, socket, options.logger),
     rewriteUrl: (request) => rewriteUrl(request.url ?? '/'),
     routerOptions: { maxParamLength: PARAM_LENGTH_MAX, caseSensitive: true, ignoreTrailingSlash: false },
     exposeHeadRoutes: false,
-    bodyLimit: Number.MAX_SAFE_INTEGER,
     genReqId: requestIds(),
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    frameworkErrors: (error, request, reply) => void answerProblem(error, request, reply, options),
-  }) as unknown as FastifyInstance;
-  app.removeAllContentTypeParsers();
-  // Bodies stay on the wire until a handler asks for them.
-  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
-  addHooks(app, options);
+    frameworkErrors: (error, request, reply) => {
+      begin(request, reply);
+      answerProblem(error, request, reply, options);
+    },
+  });
+  // Bodies stay on the wire until a handler asks for them, whatever type they claim to have.
+  for (const method of BODY_METHODS) app.addHttpMethod(method, { hasBody: false, overrideExisting: true });
+  addHooks(app, begin);
   addRoutes(app, options);
   app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, options));
   return app;
-}
-
-function serverFactory(options: ServerOptions): FastifyServerFactory {
-  return (handler) => {
-    const server = options.tls === null ? plainServer(options) : secureServer(options, options.tls);
-    server.on('request', handler as (request: IncomingMessage, response: ServerResponse) => void);
-    // The client is asked for its body only when a handler wants it.
-    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
-      expectContinue(request);
-      handler(request, response);
-    });
-    return server as Server;
-  };
-}
-
-function plainServer(options: ServerOptions): Server {
-  const server = createServer({
-    maxHeaderSize: HEADER_BYTES_MAX,
-    headersTimeout: HEADERS_TIMEOUT_MS,
-    // The whole request may take as long as it makes progress: see `body.ts`.
-    requestTimeout: 0,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    connectionsCheckingInterval: 2000,
-    noDelay: true,
-  });
-  server.maxConnections = CONNECTIONS_MAX;
-  // A little longer than a body's deadline, so that there is an answer before the end.
-  server.setTimeout(options.idleMs === 0 ? 0 : options.idleMs + 5000);
-  return server;
-}
-
-function secureServer(options: ServerOptions, tls: TlsFiles): Server {
-  const server = createSecureServer({
-    ...tls.current(),
-    allowHTTP1: true,
-    minVersion: 'TLSv1.2',
-    maxSessionMemory: 64,
-    settings: { initialWindowSize: H2_STREAM_WINDOW_BYTES, maxConcurrentStreams: 250 },
-    maxHeaderSize: HEADER_BYTES_MAX,
-  } as Parameters<typeof createSecureServer>[0]);
-  server.on('session', (session) => {
-    session.setLocalWindowSize(H2_SESSION_WINDOW_BYTES);
-    if (options.idleMs > 0) session.setTimeout(options.idleMs + KEEP_ALIVE_MS, () => session.close());
-  });
-  tls.onChange((context) => server.setSecureContext(context));
-  // The interface of the secure HTTP/2 server with HTTP/1.1 allowed is a superset of what Fastify needs.
-  return server as unknown as Server;
 }
 
 /** Ids that no other process gives: a random start and a count. A client's own is kept if it is harmless. */
@@ -131,12 +83,28 @@ function requestIds(): (request: { headers: IncomingMessage['headers'] }) => str
   };
 }
 
-function addHooks(app: FastifyInstance, options: ServerOptions): void {
+type Beginning = (request: FastifyRequest, reply: FastifyReply) => void;
+
+/** What every request gets before anything else: the headers of every answer, and its line in the log at the end. */
+function requestBeginning(options: ServerOptions): Beginning {
   const cors = corsHeaders(options.allowOrigin);
   const always = { ...cors.always, 'x-content-type-options': 'nosniff' };
-  app.addHook('onRequest', (request, reply, done) => {
+  return (request, reply) => {
+    const startedMs = performance.now();
+    // A connection that is gone at the end has no address any more.
+    const clientIP = addressOf(request.raw.socket);
     reply.headers(always).header('x-request-id', request.id);
     if (request.headers.origin !== undefined) reply.headers(cors.toBrowsers);
+    // Comes also when the client went away, which `finish` does not.
+    reply.raw.once('close', () => {
+      logRequest(options.logger, request, reply, { clientIP, elapsedMs: performance.now() - startedMs });
+    });
+  };
+}
+
+function addHooks(app: FastifyInstance, begin: Beginning): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    begin(request, reply);
     const clean = cleanedUrl(request.originalUrl);
     if (clean === null) return done();
     reply.code(301).header('location', clean).send();
@@ -146,21 +114,18 @@ function addHooks(app: FastifyInstance, options: ServerOptions): void {
     lingerOnBody(request);
     done(null, payload);
   });
-  app.addHook('onResponse', (request, reply, done) => {
-    logRequest(options.logger, request, reply);
-    done();
-  });
 }
 
 /** A body that nobody reads is drained for a while, so that the client sees the answer, and then cut off. */
 function lingerOnBody(request: FastifyRequest): void {
   const { raw } = request;
-  if (raw.complete || raw.method === 'GET' || raw.method === 'HEAD') return;
+  if (raw.complete || !hasBody(raw)) return;
   const timer = setTimeout(() => raw.destroy(), LINGER_MS);
   timer.unref();
   raw.once('close', () => clearTimeout(timer));
   raw.once('end', () => clearTimeout(timer));
   raw.on('error', () => clearTimeout(timer));
+  raw.resume();
 }
 
 function addRoutes(app: FastifyInstance, options: ServerOptions): void {
@@ -173,11 +138,14 @@ function addRoutes(app: FastifyInstance, options: ServerOptions): void {
   const methods = methodsByUrl(routes);
   for (const [url, allowed] of methods) {
     app.route({ method: 'OPTIONS', url, handler: (_request, reply) => answerPreflight(reply, allowed) });
-    const others = (['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const).filter((name) => !allowed.includes(name));
+    const others = (['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'] as const).filter(
+      (name) => !allowed.includes(name),
+    );
     app.route({
       method: others,
       url,
-      handler: (request, reply) => answerText(reply.header('allow', [...allowed, 'OPTIONS'].join(', ')), request, 405),
+      handler: (request, reply) =>
+        answerText(reply.header('allow', [...allowed, 'OPTIONS'].join(', ')), request, 405),
     });
   }
   app.setNotFoundHandler((request, reply) => answerText(reply, request, 404));
@@ -207,11 +175,19 @@ function answerText(reply: FastifyReply, request: FastifyRequest, status: 404 | 
   return sendProblem(reply, request, { status, code, message, detail, headers: {} });
 }
 
-function answerProblem(error: unknown, request: FastifyRequest, reply: FastifyReply, options: ServerOptions): FastifyReply {
+function answerProblem(
+  error: unknown,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  options: ServerOptions,
+): FastifyReply {
   const problem = problemOf(error);
   if (problem.cause !== null) {
     const level = problem.status >= 500 && problem.status !== 507 ? 'error' : 'warn';
-    options.logger[level]({ error: problem.cause, requestId: request.id, code: problem.code }, 'request failed');
+    options.logger[level](
+      { error: problem.cause, requestId: request.id, code: problem.code },
+      'request failed',
+    );
   }
   if (problem.retryAfterSeconds !== null) reply.header('retry-after', problem.retryAfterSeconds);
   return sendProblem(reply, request, problem);
@@ -232,5 +208,6 @@ function sendProblem(
 }
 
 function setHeaders(reply: FastifyReply, headers: Problem['headers']): void {
-  for (const [name, value] of Object.entries(headers)) reply.header(name, typeof value === 'string' ? value : [...value]);
+  for (const [name, value] of Object.entries(headers))
+    reply.header(name, typeof value === 'string' ? value : [...value]);
 }

@@ -1,6 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from '#lib/logger';
+import { RegistryError } from '#oci/errors';
 import type { OpenBlob } from '#registry';
+import { noteSentBytes } from '../access-log.ts';
 import { isNotModified, rangeApplies } from '../conditional.ts';
 import { digestOfPath, repoOf } from '../context.ts';
 import type { Handler } from '../context.ts';
@@ -13,22 +16,32 @@ type Headers = Record<string, string | number>;
 /** HEAD (distribution-spec, "Checking if content exists in the registry"). Writes nothing. */
 export const headBlob: Handler = async (request, reply, { registry }) => {
   const blob = await registry.statBlob(repoOf(request), digestOfPath(request));
-  if (isNotModified(request, blob.digest)) return reply.code(304).headers({ etag: `"${blob.digest}"` }).send();
+  if (isNotModified(request, blob.digest))
+    return reply
+      .code(304)
+      .headers({ etag: `"${blob.digest}"` })
+      .send();
   return reply.headers({ ...blobHeaders(blob), 'content-length': blob.sizeBytes }).send();
 };
 
 /** GET (distribution-spec, "Pulling blobs"), whole or by ranges. */
-export const getBlob: Handler = async (request, reply, { registry }) => {
+export const getBlob: Handler = async (request, reply, { registry, logger }) => {
   const blob = await registry.openBlob(repoOf(request), digestOfPath(request));
   try {
-    if (isNotModified(request, blob.digest)) return reply.code(304).headers({ etag: `"${blob.digest}"` }).send();
+    if (isNotModified(request, blob.digest))
+      return reply
+        .code(304)
+        .headers({ etag: `"${blob.digest}"` })
+        .send();
+    const sending = { blob, reply, logger };
     const ranges = rangesOf(request, blob);
-    if (ranges === null) return await sendWhole(blob, reply);
+    if (ranges === null) return await sendWhole(sending);
     if (ranges.length === 0) {
-      return reply.code(416).headers({ 'content-range': `bytes */${blob.sizeBytes}`, 'accept-ranges': 'bytes' }).send();
+      reply.headers({ 'content-range': `bytes */${blob.sizeBytes}`, 'accept-ranges': 'bytes' });
+      throw new RegistryError('RANGE_INVALID', { detail: { digest: blob.digest, size: blob.sizeBytes } });
     }
     const [only] = ranges;
-    return await (ranges.length === 1 && only ? sendOne(blob, only, reply) : sendSeveral(blob, ranges, reply));
+    return await (ranges.length === 1 && only ? sendOne(sending, only) : sendSeveral(sending, ranges));
   } finally {
     await blob.reader.close();
   }
@@ -58,24 +71,33 @@ function blobHeaders(blob: Pick<OpenBlob, 'digest' | 'mediaType'>): Headers {
   };
 }
 
-async function sendWhole(blob: OpenBlob, reply: FastifyReply): Promise<FastifyReply> {
+interface Sending {
+  readonly blob: OpenBlob;
+  readonly reply: FastifyReply;
+  readonly logger: Logger;
+}
+
+function sendWhole(sending: Sending): Promise<FastifyReply> {
+  const { blob, reply } = sending;
   const whole = { first: 0, last: blob.sizeBytes - 1 };
-  return sendParts(reply, 200, { ...blobHeaders(blob), 'content-length': blob.sizeBytes }, async () => {
-    if (blob.sizeBytes > 0) await sendPart(blob.reader, whole, reply.raw);
+  return sendParts(sending, 200, { ...blobHeaders(blob), 'content-length': blob.sizeBytes }, async () => {
+    return blob.sizeBytes === 0 ? 0 : sendPart(blob.reader, whole, reply.raw);
   });
 }
 
-async function sendOne(blob: OpenBlob, range: ByteRange, reply: FastifyReply): Promise<FastifyReply> {
+function sendOne(sending: Sending, range: ByteRange): Promise<FastifyReply> {
+  const { blob, reply } = sending;
   const headers = {
     ...blobHeaders(blob),
     'content-length': range.last - range.first + 1,
     'content-range': `bytes ${range.first}-${range.last}/${blob.sizeBytes}`,
   };
-  return sendParts(reply, 206, headers, async () => void (await sendPart(blob.reader, range, reply.raw)));
+  return sendParts(sending, 206, headers, () => sendPart(blob.reader, range, reply.raw));
 }
 
 /** Several ranges in one answer (RFC 9110 section 14.6). */
-async function sendSeveral(blob: OpenBlob, ranges: readonly ByteRange[], reply: FastifyReply): Promise<FastifyReply> {
+function sendSeveral(sending: Sending, ranges: readonly ByteRange[]): Promise<FastifyReply> {
+  const { blob, reply } = sending;
   const boundary = randomBytes(16).toString('hex');
   const heads = ranges.map(
     ({ first, last }) =>
@@ -83,37 +105,43 @@ async function sendSeveral(blob: OpenBlob, ranges: readonly ByteRange[], reply: 
       `Content-Range: bytes ${first}-${last}/${blob.sizeBytes}\r\n\r\n`,
   );
   const end = `\r\n--${boundary}--\r\n`;
+  const framingBytes = Buffer.byteLength(heads.join('') + end);
   const bodyBytes = ranges.reduce((sum, { first, last }) => sum + last - first + 1, 0);
   const headers = {
     ...blobHeaders(blob),
     'content-type': `multipart/byteranges; boundary=${boundary}`,
-    'content-length': bodyBytes + Buffer.byteLength(heads.join('') + end),
+    'content-length': bodyBytes + framingBytes,
   };
-  return sendParts(reply, 206, headers, async () => {
+  return sendParts(sending, 206, headers, async () => {
+    let sentBytes = framingBytes;
     for (const [at, range] of ranges.entries()) {
       reply.raw.write(heads[at]);
-      await sendPart(blob.reader, range, reply.raw);
+      sentBytes += await sendPart(blob.reader, range, reply.raw);
     }
     reply.raw.write(end);
+    return sentBytes;
   });
 }
 
 /** Writes the head and lets `write` write the body; a fault in the middle can only cut the connection. */
 async function sendParts(
-  reply: FastifyReply,
+  { blob, reply, logger }: Sending,
   status: number,
   headers: Headers,
-  write: () => Promise<void>,
+  write: () => Promise<number>,
 ): Promise<FastifyReply> {
   reply.hijack();
   const all = { ...reply.getHeaders(), ...headers } as Record<string, string | number>;
   reply.raw.writeHead(status, all);
   try {
-    await write();
+    noteSentBytes(reply.raw, await write());
     reply.raw.end();
   } catch (error) {
-    reply.raw.destroy(error instanceof Error ? error : undefined);
-    reply.log.error({ error }, 'a blob could not be sent to its end');
+    logger.error(
+      { error, digest: blob.digest, requestId: reply.request.id },
+      'a blob could not be sent to its end',
+    );
+    reply.raw.destroy();
   }
   return reply;
 }

@@ -5,7 +5,7 @@ import { RegistryError } from '#oci/errors';
 import { parseRepoName } from '#oci/repo-name';
 import type { RepoName } from '#oci/repo-name';
 import type { UploadBody } from '#registry';
-import { contentLength } from '../body.ts';
+import { contentLength, hasBody } from '../body.ts';
 import { callerOf } from '../caller.ts';
 import { bodySource, queryValue, repoOf, uploadIdOf } from '../context.ts';
 import type { Handler, Services } from '../context.ts';
@@ -23,7 +23,9 @@ export const postUpload: Handler = async (request, reply, services) => {
   const digest = queryValue(request, 'digest');
   if (mount !== null && isDigest(mount)) {
     // A source that no repository can be named as is no source: the client is asked to upload instead.
-    const mounted = await services.registry.mountBlob(repo, mount, sourceOf(from), (source) => caller.may(source, 'read'));
+    const mounted = await services.registry.mountBlob(repo, mount, sourceOf(from), (source) =>
+      caller.may(source, 'read'),
+    );
     if (mounted) return created(reply, repo, mount);
   }
   if (digest !== null) {
@@ -52,10 +54,10 @@ export const patchUpload: Handler = async (request, reply, services) => {
 export const putUpload: Handler = async (request, reply, services) => {
   const upload = uploadOf(request);
   const digest = queryValue(request, 'digest');
-  if (digest === null) throw new RegistryError('DIGEST_INVALID', { message: 'the parameter digest is missing' });
+  if (digest === null)
+    throw new RegistryError('DIGEST_INVALID', { message: 'the parameter digest is missing' });
   const wanted = parseDigest(digest);
-  const empty = contentLength(request.raw) === 0 || !hasBody(request);
-  const body = empty ? null : chunkOf(request, reply, services);
+  const body = hasBody(request.raw) ? chunkOf(request, reply, services) : null;
   await services.registry.uploads.finish(upload, wanted, body);
   return created(reply, upload.repo, wanted);
 };
@@ -76,12 +78,6 @@ type Upload = { readonly repo: RepoName; readonly id: ReturnType<typeof uploadId
 
 function uploadOf(request: FastifyRequest): Upload {
   return { repo: repoOf(request), id: uploadIdOf(request) };
-}
-
-function hasBody(request: FastifyRequest): boolean {
-  const { headers, httpVersionMajor } = request.raw;
-  if (headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined) return true;
-  return httpVersionMajor >= 2 && !request.raw.readableEnded;
 }
 
 function wholeUpload(request: FastifyRequest, reply: FastifyReply, services: Services): UploadBody {
