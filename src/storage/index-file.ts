@@ -1,5 +1,6 @@
 import { REF_NAME, isJsonObject, readDescriptor } from '#oci/descriptor';
 import type { Descriptor, JsonObject } from '#oci/descriptor';
+import { isDeeperThan } from '#oci/json-depth';
 import { storedTag } from '#oci/reference';
 import type { Tag } from '#oci/reference';
 
@@ -25,8 +26,15 @@ export interface IndexFile {
 /** Head of a fresh index.json; zot adds no mediaType either. */
 export const FRESH_HEAD = '{"schemaVersion":2';
 
-/** Parses index.json; a text says why it cannot be used. `manifests: null` is an empty list, as zot writes it. */
+/** Deeper texts cost far more to parse than their size suggests; no tool writes such a file. */
+const DEPTH_MAX = 100;
+
+/**
+ * Parses index.json; a text says why it cannot be used. `manifests: null` is an empty list, as zot writes it. Members
+ * that we do not know are kept as JSON reads them: of a repeated member the last, of a number what a double holds.
+ */
 export function parseIndexFile(bytes: Buffer): IndexFile | string {
+  if (isDeeperThan(bytes, DEPTH_MAX)) return `it is nested more than ${DEPTH_MAX} levels deep`;
   let body: unknown;
   try {
     body = JSON.parse(bytes.toString('utf8'));
@@ -35,7 +43,8 @@ export function parseIndexFile(bytes: Buffer): IndexFile | string {
   }
   if (!isJsonObject(body)) return 'it is not a JSON object';
   const { manifests, ...others } = body;
-  if (manifests !== null && manifests !== undefined && !Array.isArray(manifests)) return '"manifests" is not a list';
+  if (manifests !== null && manifests !== undefined && !Array.isArray(manifests))
+    return '"manifests" is not a list';
   const entries: IndexEntry[] = [];
   const unreadable: string[] = [];
   for (const [at, value] of (manifests ?? []).entries()) {
@@ -57,7 +66,10 @@ function tagOf(descriptor: Descriptor): Tag | null {
 }
 
 /** The text of a descriptor as zot writes it: a tag is the ref.name annotation, and nothing else is added. */
-export function descriptorJson(descriptor: { mediaType: string; digest: string; sizeBytes: number }, tag: Tag | null): string {
+export function descriptorJson(
+  descriptor: { mediaType: string; digest: string; sizeBytes: number },
+  tag: Tag | null,
+): string {
   const { mediaType, digest, sizeBytes } = descriptor;
   const annotations = tag === null ? {} : { annotations: { [REF_NAME]: tag } };
   return JSON.stringify({ mediaType, digest, size: sizeBytes, ...annotations });

@@ -1,7 +1,7 @@
 import type { RepoName } from '#oci/repo-name';
 import { isRepoName } from '#oci/repo-name';
 import type { StorageDriver } from './driver.ts';
-import { BLOBS_FOLDER, INDEX_FILE, LAYOUT_FILE } from './paths.ts';
+import { INDEX_FILE, LAYOUT_FILE } from './paths.ts';
 import { RepositoryStore } from './repository-store.ts';
 
 export { StorageError } from './driver.ts';
@@ -22,8 +22,7 @@ export interface Store {
   readonly durable: boolean;
 }
 
-/** Folders of a layout hold no repositories; descending into `blobs` would read every blob's name. */
-const NOT_DESCENDED: ReadonlySet<string> = new Set([BLOBS_FOLDER]);
+/** As deep as the longest name can be. */
 const DEPTH_MAX = 128;
 
 /** All stores of a registry; finds the store of a repository by the first component of its name, as zot does. */
@@ -79,23 +78,31 @@ async function* walk(
   depth: number,
   onProblem: (path: string, error: unknown) => void,
 ): AsyncIterable<RepoName> {
+  const found = await lookInto(driver, folder, onProblem);
+  if (found.isLayout && isRepoName(folder)) yield folder;
+  if (depth >= DEPTH_MAX) return;
+  for (const name of found.folders) {
+    const path = folder === '' ? name : `${folder}/${name}`;
+    // A name that no repository can have leads to none.
+    if (isRepoName(path)) yield* walk(driver, path, depth + 1, onProblem);
+  }
+}
+
+async function lookInto(
+  driver: StorageDriver,
+  folder: string,
+  onProblem: (path: string, error: unknown) => void,
+): Promise<{ isLayout: boolean; folders: readonly string[] }> {
   const folders: string[] = [];
   let files = 0;
   try {
-    for await (const entry of driver.list(folder)) {
-      if (entry.kind === 'folder') folders.push(entry.name);
-      else if (entry.name === INDEX_FILE || entry.name === LAYOUT_FILE) files += 1;
+    for await (const { name, kind } of driver.list(folder)) {
+      if (kind === 'folder') folders.push(name);
+      else if (name === INDEX_FILE || name === LAYOUT_FILE) files += 1;
     }
   } catch (error) {
     onProblem(folder, error);
-    return;
+    return { isLayout: false, folders: [] };
   }
-  if (files === 2 && isRepoName(folder)) yield folder;
-  if (depth >= DEPTH_MAX) return;
-  for (const name of folders.sort()) {
-    const path = folder === '' ? name : `${folder}/${name}`;
-    // A name that no repository can have leads to none.
-    if (NOT_DESCENDED.has(name) && folder !== '') continue;
-    if (isRepoName(path)) yield* walk(driver, path, depth + 1, onProblem);
-  }
+  return { isLayout: files === 2, folders: folders.sort() };
 }

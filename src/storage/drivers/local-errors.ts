@@ -7,6 +7,7 @@ const FAULTS: Readonly<Record<string, StorageFault>> = {
   EEXIST: 'exists',
   ENOTEMPTY: 'exists',
   EISDIR: 'exists',
+  ELOOP: 'exists',
   ENOSPC: 'full',
   EDQUOT: 'full',
   EFBIG: 'full',
@@ -34,8 +35,7 @@ export function localError(error: unknown, path: string): StorageError {
   });
 }
 
-/** Whether a failed call says that nothing is there. */
+/** Whether a failed call says that nothing is there; a link that leads back to itself leads nowhere. */
 export function isAbsent(error: unknown): boolean {
-  const code = systemCode(error);
-  return code === 'ENOENT' || code === 'ENOTDIR';
+  return ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCode(error));
 }

@@ -275,8 +275,8 @@ export class LocalDriver implements StorageDriver {
 
 /** Turns "no file is there" into null and translates every other failure. */
 function absent(error: unknown, path: string): null {
-  // A folder is no file, and a link that leads back to itself leads nowhere.
-  if (isAbsent(error) || ['EISDIR', 'ELOOP'].includes(systemCode(error))) return null;
+  // A folder is no file.
+  if (isAbsent(error) || systemCode(error) === 'EISDIR') return null;
   throw localError(error, path);
 }
 
