@@ -4,6 +4,7 @@ import { buildInfo } from '#lib/build-info';
 import { openLog } from '#lib/logger';
 import type { Log, Logger } from '#lib/logger';
 import { StartError } from '#lib/start-error';
+import { tuneHeap } from '#lib/tune-heap';
 import { listenAddress } from '../processes/listen.ts';
 import type { ListenAddress } from '../processes/listen.ts';
 import { startSingle } from '../processes/single.ts';
@@ -20,6 +21,7 @@ type Running = RunningServer & { reopenLogs?(): void; kill?(): void };
 
 /** `zot serve`: runs until it is told to stop. Gives the exit code. */
 export async function serveCommand(args: ServeArguments): Promise<number> {
+  tuneHeap();
   let log: Log | undefined;
   try {
     const { config, warnings } = load(args);

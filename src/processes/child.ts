@@ -1,6 +1,7 @@
 import { openLog } from '#lib/logger';
 import type { Log } from '#lib/logger';
 import { StartError } from '#lib/start-error';
+import { tuneHeap } from '#lib/tune-heap';
 import type { FromChild, ToChild } from './messages.ts';
 
 type Start = Extract<ToChild, { kind: 'start' }>;
@@ -16,6 +17,7 @@ export interface ChildWork {
  * manager sends them to all processes of the group at once.
  */
 export async function runChild(name: string, start: (order: Start, log: Log) => Promise<ChildWork>): Promise<number> {
+  tuneHeap();
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => undefined);
   const orders = new OrderQueue();
   const order = await orders.start;
