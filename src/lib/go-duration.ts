@@ -13,7 +13,7 @@ const unitNs: Readonly<Record<string, number>> = {
 /** Go keeps durations in 63 bits of nanoseconds: about 292 years. */
 const durationNsMax = 2 ** 63;
 
-const part = /(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)/y;
+const part = /(\d+\.?\d*|\.\d+)(ns|us|\u00b5s|\u03bcs|ms|s|m|h)/y;
 
 /** Longer texts are refused before they are looked at. */
 const textLengthMax = 200;

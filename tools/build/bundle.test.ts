@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -56,6 +56,21 @@ describe('what is inside the bundles', () => {
       byCore.filter((name) => !minimal.includes(name)),
       [],
     );
+  });
+
+  test('the text is ASCII: one other character would double the memory that V8 keeps it in', () => {
+    const text = readFileSync(join(folder, 'zot-minimal.mjs'), 'latin1');
+    const strange = /[^\0-\x7f]/.exec(text);
+    const around = strange === null ? '' : text.slice(Math.max(0, strange.index - 60), strange.index + 20);
+    assert.equal(around, '', 'write the character as \\uXXXX, most likely in a regular expression');
+  });
+
+  test('node:http is not imported: reading all its exports would load Node’s whole fetch', () => {
+    for (const name of ['zot.mjs', 'zot-minimal.mjs']) {
+      const text = readFileSync(join(folder, name), 'latin1');
+      assert.doesNotMatch(text, /from\s*["']node:http["']/);
+      assert.match(text, /getBuiltinModule\(["']node:http["']\)/);
+    }
   });
 
   test('the bundles need nothing from disk: what they import is part of Node', () => {
