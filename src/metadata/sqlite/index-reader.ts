@@ -13,7 +13,10 @@ import type {
 
 type Row = Record<string, unknown>;
 
-/** Look-ups in the index; each statement is prepared once. Times are in `docs/performance.md`. */
+/**
+ * Look-ups in the index; each statement is prepared once. Times are in `docs/performance.md`. The index of the table
+ * is named where SQLite, which has no statistics here, would rather walk through a whole repository.
+ */
 export class SqliteIndexReader implements IndexReader {
   protected readonly db: DatabaseSync;
   #findRepository: StatementSync;
@@ -34,7 +37,7 @@ export class SqliteIndexReader implements IndexReader {
     );
     this.#manifestByTag = db.prepare(`
       SELECT m.digest, m.media_type, m.size_bytes FROM repositories r
-      JOIN entries e ON e.repo = r.id AND e.tag = ?2
+      JOIN entries e INDEXED BY entries_by_tag ON e.repo = r.id AND e.tag = ?2
       JOIN manifests m ON m.repo = r.id AND m.digest = e.digest
       WHERE r.name = ?1 ORDER BY e.position LIMIT 1`);
     this.#manifestByDigest = db.prepare(`
@@ -42,18 +45,21 @@ export class SqliteIndexReader implements IndexReader {
       JOIN manifests m ON m.repo = r.id AND m.digest = ?2 WHERE r.name = ?1`);
     this.#blob = db.prepare('SELECT digest, size_bytes FROM blobs WHERE repo = ? AND digest = ?');
     this.#blobMediaType = db.prepare(`
-      SELECT f.media_type FROM repositories r JOIN refs f ON f.repo = r.id AND f.digest = ?2
+      SELECT f.media_type FROM repositories r
+      JOIN refs f INDEXED BY refs_by_digest ON f.repo = r.id AND f.digest = ?2
       WHERE r.name = ?1 LIMIT 1`);
     this.#blobHolders = db.prepare('SELECT repo FROM blobs WHERE digest = ? ORDER BY repo LIMIT ?');
     this.#tags = db.prepare(`
-      SELECT DISTINCT e.tag FROM repositories r JOIN entries e ON e.repo = r.id AND e.tag > ?2
+      SELECT DISTINCT e.tag FROM repositories r
+      JOIN entries e INDEXED BY entries_by_tag ON e.repo = r.id AND e.tag > ?2
       WHERE r.name = ?1 ORDER BY e.tag LIMIT ?3`);
     this.#repositories = db.prepare(
       'SELECT name FROM repositories WHERE name > ? AND entry_count > 0 ORDER BY name LIMIT ?',
     );
     const referrers = `
       SELECT m.digest, m.media_type, m.size_bytes, m.artifact_type, m.annotations FROM repositories r
-      JOIN manifests m ON m.repo = r.id AND m.subject = ?2 AND m.digest > ?3 AND m.digest <> ?2`;
+      JOIN manifests m INDEXED BY manifests_by_subject
+        ON m.repo = r.id AND m.subject = ?2 AND m.digest > ?3 AND m.digest <> ?2`;
     this.#referrers = db.prepare(`${referrers} WHERE r.name = ?1 ORDER BY m.digest LIMIT ?4`);
     this.#referrersOfTypes = db.prepare(`${referrers}
       WHERE r.name = ?1 AND m.artifact_type IN (SELECT value FROM json_each(?5)) ORDER BY m.digest LIMIT ?4`);

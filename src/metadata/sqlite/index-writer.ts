@@ -34,15 +34,17 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
   constructor(db: DatabaseSync) {
     super(db);
     this.#rows = new IndexRows(db);
-    const entries = `SELECT e.position, e.digest, e.tag, e.json FROM repositories r
-      JOIN entries e ON e.repo = r.id`;
-    this.#entriesByTag = db.prepare(`${entries} AND e.tag = ?2 WHERE r.name = ?1 ORDER BY e.position`);
-    this.#entriesByDigest = db.prepare(`${entries} AND e.digest = ?2 WHERE r.name = ?1 ORDER BY e.position`);
-    this.#entriesAfter = db.prepare(`${entries} AND e.position > ?2 WHERE r.name = ?1 ORDER BY e.position LIMIT ?3`);
+    const entries = `SELECT e.position, e.digest, e.tag, e.json FROM repositories r JOIN entries e`;
+    this.#entriesByTag = db.prepare(`${entries} INDEXED BY entries_by_tag
+      ON e.repo = r.id AND e.tag = ?2 WHERE r.name = ?1 ORDER BY e.position`);
+    this.#entriesByDigest = db.prepare(`${entries} INDEXED BY entries_by_digest
+      ON e.repo = r.id AND e.digest = ?2 WHERE r.name = ?1 ORDER BY e.position`);
+    this.#entriesAfter = db.prepare(`${entries}
+      ON e.repo = r.id AND e.position > ?2 WHERE r.name = ?1 ORDER BY e.position LIMIT ?3`);
     this.#references = db.prepare(`SELECT f.digest, f.role, f.media_type FROM repositories r
       JOIN refs f ON f.repo = r.id AND f.parent = ?2 WHERE r.name = ?1`);
     this.#referencing = db.prepare(`SELECT DISTINCT f.parent FROM repositories r
-      JOIN refs f ON f.repo = r.id AND f.digest = ?2 AND f.role IN (SELECT value FROM json_each(?3))
+      JOIN refs f INDEXED BY refs_by_digest ON f.repo = r.id AND f.digest = ?2 AND f.role IN (SELECT value FROM json_each(?3))
       WHERE r.name = ?1 LIMIT ?4`);
     this.#known = db.prepare('SELECT name FROM repositories WHERE name > ? ORDER BY name LIMIT ?');
     this.#rows.removeUnnamed();
