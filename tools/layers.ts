@@ -67,7 +67,13 @@ export const layers: readonly Layer[] = [
   { folder: 'metadata/sqlite', modules: values, node: [...fileNode, 'node:sqlite'] },
   { folder: 'metadata/redis', modules: values, node: pureNode },
   { folder: 'registry', modules: [...values, '#storage', '#metadata'], node: pureNode },
-  { folder: 'access', modules: [...values, '#metadata'], types: ['#config'], node: fileNode },
+  {
+    folder: 'access',
+    modules: [...values, '#metadata'],
+    types: ['#config'],
+    node: fileNode,
+    packages: ['@marcbachmann/cel-js', 're2js'],
+  },
   {
     folder: 'tasks',
     modules: [...values, '#registry', '#storage', '#metadata'],
