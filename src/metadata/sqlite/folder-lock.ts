@@ -11,16 +11,18 @@ export interface FolderLock {
  * of its own), so that nothing stays locked after kill -9. Gives a text that says who is in the way.
  */
 export function lockFolder(folder: string): FolderLock | string {
-  const db = new DatabaseSync(join(folder, 'lock.db'), { timeout: 0 });
+  let db: DatabaseSync | null = null;
   try {
+    db = new DatabaseSync(join(folder, 'lock.db'), { timeout: 0 });
     db.exec('PRAGMA journal_mode = DELETE; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;');
     db.exec('CREATE TABLE IF NOT EXISTS holder (pid INTEGER); DELETE FROM holder;');
     db.prepare('INSERT INTO holder VALUES (?)').run(process.pid);
     // The exclusive lock stays after the commit, by the locking mode.
     db.exec('COMMIT');
-    return { release: () => db.close() };
+    const held = db;
+    return { release: () => held.close() };
   } catch (error) {
-    db.close();
+    db?.close();
     const reason = error instanceof Error ? error.message : String(error);
     return /locked|busy/i.test(reason) ? 'another process of this registry serves it' : reason;
   }

@@ -12,7 +12,10 @@ export function schemaVersion(db: DatabaseSync): number {
   return Number(row?.user_version ?? 0);
 }
 
-/** Brings a database to a version, up or down, each step in a transaction of its own. Throws where a step has no way down. */
+/**
+ * Brings a database to a version, up or down, each step in a transaction of its own. Throws where a step has no way
+ * down.
+ */
 export function migrate(db: DatabaseSync, migrations: readonly Migration[], target = migrations.length): void {
   let version = schemaVersion(db);
   while (version !== target) {

@@ -19,10 +19,14 @@ export function openForWriting(options: OpenOptions): DatabaseSync {
   try {
     db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${options.synchronous};`);
     // The journal is folded back in small steps, and does not stay large after a rebuild.
-    db.exec('PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 33554432; PRAGMA cache_size = -16384;');
+    db.exec(
+      'PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 33554432; PRAGMA cache_size = -16384;',
+    );
     const version = schemaVersion(db);
     if (version > options.migrations.length) {
-      throw new Error(`it has schema version ${version}, newer than this program's ${options.migrations.length}`);
+      throw new SchemaVersionError(
+        `it has schema version ${version}, newer than this program's ${options.migrations.length}`,
+      );
     }
     migrate(db, options.migrations);
     return db;
@@ -31,6 +35,28 @@ export function openForWriting(options: OpenOptions): DatabaseSync {
     throw error;
   }
 }
+
+/** Builds something on an open database, which is closed when that fails. */
+export function buildOn<Result>(db: DatabaseSync, build: (db: DatabaseSync) => Result): Result {
+  try {
+    return build(db);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
+}
+
+/** SQLite's codes for a file that is damaged, no database, or has other tables than ours: 11, 26 and 1. */
+const USELESS_CODES: readonly number[] = [11, 26, 1];
+
+/** A database that this program cannot use however often it tries: not one that is full, locked or out of reach. */
+export function isUseless(error: unknown): boolean {
+  if (error instanceof SchemaVersionError) return true;
+  return error instanceof Error && 'errcode' in error && USELESS_CODES.includes(Number(error.errcode) & 0xff);
+}
+
+/** The schema is of another program: newer, or without a way to the version that is asked for. */
+export class SchemaVersionError extends Error {}
 
 /** Opens a database that another process writes, for reading. */
 export function openForReading(path: string): DatabaseSync {
