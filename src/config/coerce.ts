@@ -1,6 +1,6 @@
 import { parseByteSize } from '#lib/byte-size';
 import { parseGoDuration } from '#lib/go-duration';
-import type { FreeSpace, LeafForm } from './key.ts';
+import type { FreeSpace, LeafForm } from './schema/key.ts';
 
 /**
  * Turns what stands in a file into the value of one key, as leniently as zot does: "8080" is a number, 8080 is a text,

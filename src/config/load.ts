@@ -1,7 +1,6 @@
-import { closeSync, openSync, readSync } from 'node:fs';
 import { deepFreeze } from '#lib/deep-freeze';
 import { isHollow, isPlainObject, normalise, type Normalised } from './normalise.ts';
-import { formatOfName, parseText, type ConfigFormat, type ParsedText } from './parse.ts';
+import { formatOfName, isTooDeep, parseText, tooDeep, type ConfigFormat, type ParsedText } from './parse.ts';
 import {
   ConfigError,
   formatPath,
@@ -10,7 +9,10 @@ import {
   type ConfigWarning,
   type Path,
 } from './problems.ts';
-import { configSchema, type Config } from './schema.ts';
+import { FileReadError, readTextFile } from './read-file.ts';
+import type { ExpressionCheck } from './rules/rule-context.ts';
+import { rules } from './rules/rules.ts';
+import { configSchema, type Config } from './schema/schema.ts';
 
 /** A configuration that can be used, and what its owner should know about it. */
 export interface LoadedConfig {
@@ -18,35 +20,39 @@ export interface LoadedConfig {
   readonly warnings: readonly ConfigWarning[];
 }
 
-/** Larger files are refused before they are read to the end. */
-const fileBytesMax = 4 * 1_048_576;
+export interface LoadOptions {
+  /** Compiles the CEL expressions of conditions, where the build can. */
+  readonly checkExpression?: ExpressionCheck;
+}
 
 /**
  * Reads, checks and completes a configuration file. Reads the secret files that it names, and nothing else; writes
  * nothing. The format follows the ending of the name; without a known one JSON, TOML and YAML are tried.
  * @throws ConfigError listing everything that is wrong, each with the user's key path
  */
-export function loadConfig(path: string): LoadedConfig {
-  return parseConfigText(readConfigFile(path), formatOfName(path));
+export function loadConfig(path: string, options: LoadOptions = {}): LoadedConfig {
+  return parseConfigText(readConfigFile(path), formatOfName(path), options);
 }
 
-/** The same for a text. @throws ConfigError */
-export function parseConfigText(text: string, format: ConfigFormat | null): LoadedConfig {
+/** The same for a text; without a format JSON, TOML and YAML are tried. @throws ConfigError */
+export function parseConfigText(
+  text: string,
+  format: ConfigFormat | null,
+  options: LoadOptions = {},
+): LoadedConfig {
   const parsed = parseText(text.replace(/^\uFEFF/, ''), format);
-  const isEmpty =
-    parsed.value === null || parsed.value === undefined || parsed.value === '' || isHollow(parsed.value);
-  if (isEmpty) {
-    throw failure('failed to load config due to the absence of any key:value pair');
-  }
-  return complete(parsed);
+  const isEmpty = parsed.value === null || parsed.value === undefined || isHollow(parsed.value);
+  if (isEmpty) throw failure('failed to load config due to the absence of any key:value pair');
+  return complete(parsed, options);
 }
 
 /**
- * The same for an object such as a parsed file holds: any-case keys, durations as texts. An empty object gives zot's
+ * The same for an object such as a parsed file holds: any-case keys, durations as texts. An empty object gives the
  * defaults. @throws ConfigError
  */
-export function configFromObject(object: unknown): LoadedConfig {
-  return complete({ value: object ?? {}, duplicates: [], remarks: [], findLine: () => null });
+export function configFromObject(object: unknown, options: LoadOptions = {}): LoadedConfig {
+  if (isTooDeep(object)) throw failure(tooDeep);
+  return complete({ value: object, duplicates: [], remarks: [], findLine: () => null }, options);
 }
 
 /** The configuration of a start without a file: local address, local folder, Docker's media types accepted. */
@@ -58,45 +64,27 @@ export function defaultConfig(): Config {
 }
 
 function failure(message: string, cause?: unknown): ConfigError {
-  return new ConfigError([{ path: '', message: `invalid server config: ${message}` }], [], { cause });
+  return new ConfigError([{ path: '', message: message }], [], { cause });
 }
 
 function readConfigFile(path: string): string {
-  const buffer = Buffer.alloc(fileBytesMax + 1);
-  let length = 0;
   try {
-    const file = openSync(path, 'r');
-    try {
-      for (let read = 1; read > 0 && length < buffer.length; length += read) {
-        read = readSync(file, buffer, length, buffer.length - length, null);
-      }
-    } finally {
-      closeSync(file);
-    }
+    return readTextFile(path);
   } catch (error) {
-    throw failure(
-      `the file ${path} cannot be read: ${error instanceof Error ? error.message : String(error)}`,
-      error,
-    );
-  }
-  if (length > fileBytesMax) throw failure(`the file ${path} is larger than 4 MiB; no configuration is`);
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(buffer.subarray(0, length));
-  } catch (error) {
-    throw failure(`the file ${path} is not text in UTF-8`, error);
+    if (error instanceof FileReadError) throw failure(error.message, error);
+    throw error;
   }
 }
 
-function complete(parsed: ParsedText): LoadedConfig {
+function complete(parsed: ParsedText, options: LoadOptions): LoadedConfig {
   const report = new Report();
   for (const remark of parsed.remarks) report.warn([], remark);
   for (const path of parsed.duplicates) report.warn(path, 'the key stands twice; the last one counts');
-  if (!isPlainObject(parsed.value))
-    report.error([], 'expected an object with keys such as storage, http, log');
-  const normalised = isPlainObject(parsed.value)
-    ? normalise(parsed.value, configSchema, report)
-    : { value: {}, spell: (path: Path) => path };
-  const config = check(normalised, report);
+  if (!isPlainObject(parsed.value)) {
+    throw failure('expected an object with keys such as storage, http and log');
+  }
+  const normalised = normalise(parsed.value, configSchema, report);
+  const config = check(normalised, report, options);
   const describe = describer(parsed, normalised);
   const errors = report.errors(describe);
   const warnings = report.warnings(describe);
@@ -104,7 +92,8 @@ function complete(parsed: ParsedText): LoadedConfig {
   return { config, warnings };
 }
 
-function check(normalised: Normalised, report: Report): Config | null {
+function check(normalised: Normalised, report: Report, options: LoadOptions): Config | null {
+  report.endReading();
   const result = configSchema.safeParse(normalised.value);
   if (!result.success) {
     for (const issue of result.error.issues) {
@@ -115,6 +104,7 @@ function check(normalised: Normalised, report: Report): Config | null {
     }
     return null;
   }
+  for (const rule of rules) rule({ config: result.data, given: normalised.value, report, ...options });
   return deepFreeze(result.data);
 }
 

@@ -10,7 +10,7 @@ import {
 } from './coerce.ts';
 import type { Path, Report } from './problems.ts';
 import { describeUnknownKey } from './unknown-keys.ts';
-import { shapeOf, unwrap, type KeyShape, type LeafShape, type Shape } from './walk.ts';
+import { shapeOf, unwrap, type KeyShape, type LeafShape, type Shape } from './schema/walk.ts';
 
 /**
  * The one pass between the parsed file and zod: keys that the schema knows get its spelling, weak types become the right

@@ -19,6 +19,8 @@ export interface ParsedText {
 /** Deeper nesting is refused; the configuration itself needs about ten levels. */
 const depthMax = 64;
 
+export const tooDeep = `the nesting is deeper than ${depthMax} levels`;
+
 /** The format by the ending of the file name, in any case, or null. */
 export function formatOfName(path: string): ConfigFormat | null {
   const ending = /\.([^./\\]+)$/.exec(path)?.[1]?.toLowerCase();
@@ -71,7 +73,7 @@ function parseJson(text: string): ParsedText {
 function parseToml(text: string): ParsedText {
   try {
     const value: unknown = parseTomlText(text, { maxDepth: depthMax });
-    refuseDepth(value, 'toml');
+    if (isTooDeep(value)) throw syntaxError('toml', tooDeep);
     return { value, duplicates: [], remarks: [], findLine: () => null };
   } catch (error) {
     if (!(error instanceof TomlError)) throw error;
@@ -98,6 +100,8 @@ function parseYaml(text: string): ParsedText {
     message: mildly(message),
     offset: pos[0],
   }));
+  const tooDeepFault = faults.find(({ message }) => message === tooDeep);
+  if (tooDeepFault !== undefined) faults.splice(0, faults.length, tooDeepFault);
   if (faults.length === 0) faults.push(...duplicateKeys(document));
   if (faults.length > 0) {
     const problems = faults.slice(0, faultsMax).map(({ message, offset }) => {
@@ -116,7 +120,7 @@ function parseYaml(text: string): ParsedText {
 
 /** The parser recurses, and reports the end of its stack as a fault of the text. */
 function mildly(message: string): string {
-  return message.includes('call stack') ? 'the nesting is too deep' : message;
+  return message.includes('call stack') ? tooDeep : message;
 }
 
 function duplicateKeys(document: Document.Parsed): Fault[] {
@@ -142,7 +146,7 @@ function duplicateKeys(document: Document.Parsed): Fault[] {
 function yamlValue(document: Document.Parsed): unknown {
   try {
     const value: unknown = document.toJS({ maxAliasCount: 100 });
-    refuseDepth(value, 'yaml');
+    if (isTooDeep(value)) throw syntaxError('yaml', tooDeep);
     return value;
   } catch (error) {
     if (error instanceof ReferenceError) throw syntaxError('yaml', error.message, error);
@@ -164,13 +168,19 @@ function findYamlLine(document: Document.Parsed, lines: LineCounter, path: Path)
   return offset === null ? null : lines.linePos(offset).line;
 }
 
-/** Walks without recursion: the value may be deeper than the stack. */
-function refuseDepth(root: unknown, format: ConfigFormat): void {
+/** More values than this are refused; a text of 4 MiB holds fewer. */
+const valuesMax = 4_000_000;
+
+/** Whether a tree is deeper, or larger, than any configuration. Walks without recursion: it may be endless. */
+export function isTooDeep(root: unknown): boolean {
   let level: unknown[] = [root];
+  let count = 0;
   for (let depth = 0; level.length > 0; depth++) {
-    if (depth > depthMax) throw syntaxError(format, `the nesting is deeper than ${depthMax} levels`);
+    count += level.length;
+    if (depth > depthMax || count > valuesMax) return true;
     level = level.flatMap((value) =>
       typeof value === 'object' && value !== null ? Object.values(value) : [],
     );
   }
+  return false;
 }

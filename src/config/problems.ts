@@ -24,17 +24,16 @@ export class ConfigError extends Error {
     warnings: readonly ConfigWarning[] = [],
     options?: ErrorOptions,
   ) {
-    super(problems.map(formatProblem).join('\n'), options);
+    super(problems.map((problem) => `invalid server config: ${formatProblem(problem)}`).join('\n'), options);
     this.problems = problems;
     this.warnings = warnings;
   }
 }
 
-/** A problem as one line of text: `http.port (line 3): invalid port 70000`. */
-export function formatProblem(problem: ConfigProblem): string {
-  const line = problem.line === undefined ? '' : `line ${problem.line}`;
-  if (problem.path === '') return line === '' ? problem.message : `${line}: ${problem.message}`;
-  return `${problem.path}${line === '' ? '' : ` (${line})`}: ${problem.message}`;
+/** A problem as one line of text: `invalid port 70000 (at http.port, line 3)`. */
+export function formatProblem({ path, message, line }: ConfigProblem): string {
+  const place = [path, line === undefined ? '' : `line ${line}`].filter((part) => part !== '').join(', ');
+  return place === '' ? message : `${message} (at ${place})`;
 }
 
 const plainKey = /^[A-Za-z_][\w-]*$/;
@@ -50,32 +49,50 @@ export function formatPath(path: Path): string {
   return written;
 }
 
+interface Finding {
+  readonly path: Path;
+  readonly message: string;
+}
+
+type Describe = (path: Path, message: string) => ConfigProblem;
+
 /** Collects what is found while a configuration is read; the places are turned into the user's words at the end. */
 export class Report {
-  readonly #errors: { path: Path; message: string }[] = [];
-  readonly #warnings: { path: Path; message: string }[] = [];
+  readonly #errors: Finding[] = [];
+  readonly #warnings: Finding[] = [];
+  /** The errors of single values: what depends on those values cannot be judged. */
+  #unreadable: readonly Finding[] = [];
 
   error(path: Path, message: string): void {
-    this.#errors.push({ path, message });
-  }
-
-  /** True when an error at, above or below this place is known: what depends on its value cannot be judged. */
-  covers(path: Path): boolean {
-    return this.#errors.some((error) => {
-      const shorter = error.path.length < path.length ? error.path : path;
-      return shorter.every((step, index) => step === error.path[index] && step === path[index]);
-    });
+    if (!this.#unreadable.some((finding) => isSameBranch(finding.path, path)))
+      this.#errors.push({ path, message });
   }
 
   warn(path: Path, message: string): void {
-    this.#warnings.push({ path, message });
+    if (!this.#unreadable.some((finding) => isSameBranch(finding.path, path)))
+      this.#warnings.push({ path, message });
   }
 
-  errors(describe: (path: Path, message: string) => ConfigProblem): ConfigProblem[] {
+  /** True when an error at, above or below this place is known. */
+  covers(path: Path): boolean {
+    return this.#errors.some((finding) => isSameBranch(finding.path, path));
+  }
+
+  /** Ends the reading of single values: what is reported from now on about places with errors is left out. */
+  endReading(): void {
+    this.#unreadable = [...this.#errors];
+  }
+
+  errors(describe: Describe): ConfigProblem[] {
     return this.#errors.map(({ path, message }) => describe(path, message));
   }
 
-  warnings(describe: (path: Path, message: string) => ConfigProblem): ConfigWarning[] {
+  warnings(describe: Describe): ConfigWarning[] {
     return this.#warnings.map(({ path, message }) => describe(path, message));
   }
+}
+
+/** Whether one place is the other, or holds it. */
+function isSameBranch(a: Path, b: Path): boolean {
+  return (a.length < b.length ? a : b).every((step, index) => step === a[index] && step === b[index]);
 }

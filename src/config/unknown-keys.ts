@@ -1,6 +1,6 @@
 import { nearestName } from '#lib/edit-distance';
 import { formatPath, type Path } from './problems.ts';
-import type { KeyShape } from './walk.ts';
+import type { KeyShape } from './schema/walk.ts';
 
 /** A key that its object does not have. */
 export interface UnknownKey {

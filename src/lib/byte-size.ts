@@ -35,5 +35,7 @@ const steps = ['TiB', 'GiB', 'MiB', 'KiB'] as const;
 /** Writes whole bytes in the largest binary unit that fits exactly, else as a bare number: `4194304` is `4MiB`. */
 export function formatByteSize(sizeBytes: number): string {
   const unit = steps.find((name) => sizeBytes > 0 && sizeBytes % (unitBytes[name.toLowerCase()] ?? 1) === 0);
-  return unit === undefined ? String(sizeBytes) : `${sizeBytes / (unitBytes[unit.toLowerCase()] ?? 1)}${unit}`;
+  return unit === undefined
+    ? String(sizeBytes)
+    : `${sizeBytes / (unitBytes[unit.toLowerCase()] ?? 1)}${unit}`;
 }

@@ -11,7 +11,7 @@ import {
   text,
   textList,
 } from './key.ts';
-import { syncSection } from './schema-sync.ts';
+import { syncSection } from './sync.ts';
 
 const enable = (doc: string, on: boolean) => key(flag().default(on), doc);
 

@@ -1,8 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { z } from 'zod';
 import { duration, integer, key, port, seconds, section, size, text, textList } from './key.ts';
-import { accessControlSection } from './schema-access.ts';
-import { authSection } from './schema-auth.ts';
+import { accessControlSection } from './access-control.ts';
+import { authSection } from './auth.ts';
 
 const mebibyte = 1_048_576;
 

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { duration, flag, integer, key, minutes, section, text, textList } from './key.ts';
-import { sessionDriver } from './schema-drivers.ts';
+import { sessionDriver } from './drivers.ts';
 
 const ldap = () =>
   section({

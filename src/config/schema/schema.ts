@@ -1,8 +1,8 @@
 import type { z } from 'zod';
 import { integer, key, logLevel, section, text, textList } from './key.ts';
-import { extensionsSection } from './schema-extensions.ts';
-import { httpSection } from './schema-http.ts';
-import { storageSection } from './schema-storage.ts';
+import { extensionsSection } from './extensions.ts';
+import { httpSection } from './http.ts';
+import { storageSection } from './storage.ts';
 
 /** The version of the distribution specification that is spoken, whatever the configuration says. */
 export const distSpecVersion = '1.1.1';
@@ -75,5 +75,6 @@ export type ConfigDraft = z.output<typeof configSchema>;
  */
 export type Config = Immutable<ConfigDraft>;
 
-export type StoreDraft = ConfigDraft['storage']['subPaths'][string];
+/** What the global store and the sub-paths have in common. */
+export type StoreDraft = Omit<ConfigDraft['storage']['subPaths'][string], 'inherit'>;
 export type StoreConfig = Immutable<StoreDraft>;

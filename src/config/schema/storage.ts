@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { duration, flag, freeSpace, hours, integer, key, seconds, section, text, textList } from './key.ts';
-import { cacheDriver, storageDriver } from './schema-drivers.ts';
+import { cacheDriver, storageDriver } from './drivers.ts';
 
 const mebibyte = 1_048_576;
 
@@ -106,7 +106,15 @@ function storeKeys(of: { readonly global: boolean }) {
   };
 }
 
-const subPath = () => section(storeKeys({ global: false }));
+const subPath = () =>
+  section({
+    ...storeKeys({ global: false }),
+    inherit: key(
+      flag().default(false),
+      'Take what is not given here from the global store, except folder and object store.',
+      { ours: true },
+    ),
+  });
 
 /** `storage`: where repositories are kept and how they are kept clean. */
 export const storageSection = () =>

@@ -14,24 +14,23 @@ import {
 } from './key.ts';
 
 /** Unknown keys matter only where the helper is used; the rules look at them then. */
-const oauth2CredentialHelper = () =>
-  lenientSection({
-    tokenURL: key(text().default(''), 'Where tokens are asked for. Required.'),
-    assertionFile: key(text().default(''), 'A file with a signed assertion; or `signingFile`.', {
-      file: true,
-    }),
-    signingFile: key(text().default(''), 'A file that says how to sign an assertion; or `assertionFile`.', {
-      file: true,
-    }),
-    grantType: key(text().default('client_credentials'), 'The grant type.'),
-    clientID: key(text().default(''), 'The client id.'),
-    clientSecretFile: key(text().default(''), 'A file with the client secret.', { file: true }),
-    scopes: key(textList().default([]), 'The scopes to ask for.'),
-    username: key(text().default('<token>'), 'The user name that goes with the token.'),
-    audience: key(text().default(''), 'The audience; required for, and only for, a token exchange.'),
-    subjectTokenType: key(text().default(''), 'Token exchange only: the type of the token given, a URI.'),
-    requestedTokenType: key(text().default(''), 'Token exchange only: the type of the token wanted, a URI.'),
-  });
+export const oauth2CredentialHelper = lenientSection({
+  tokenURL: key(text().default(''), 'Where tokens are asked for. Required.'),
+  assertionFile: key(text().default(''), 'A file with a signed assertion; or `signingFile`.', {
+    file: true,
+  }),
+  signingFile: key(text().default(''), 'A file that says how to sign an assertion; or `assertionFile`.', {
+    file: true,
+  }),
+  grantType: key(text().default('client_credentials'), 'The grant type.'),
+  clientID: key(text().default(''), 'The client id.'),
+  clientSecretFile: key(text().default(''), 'A file with the client secret.', { file: true }),
+  scopes: key(textList().default([]), 'The scopes to ask for.'),
+  username: key(text().default('<token>'), 'The user name that goes with the token.'),
+  audience: key(text().default(''), 'The audience; required for, and only for, a token exchange.'),
+  subjectTokenType: key(text().default(''), 'Token exchange only: the type of the token given, a URI.'),
+  requestedTokenType: key(text().default(''), 'Token exchange only: the type of the token wanted, a URI.'),
+});
 
 const syncContent = () =>
   section({
@@ -87,7 +86,7 @@ const syncRegistry = () =>
       defaultText: '`credentialsFile`',
     }),
     oauth2CredentialHelper: key(
-      oauth2CredentialHelper().optional(),
+      oauth2CredentialHelper.optional(),
       'How the helper `oauth2` gets its tokens.',
     ),
     content: key(z.array(syncContent()).default([]), 'What is copied.', {
