@@ -1,13 +1,13 @@
 /** The composition root: configuration -> every part built, wired, started and stopped in order. */
 import { mkdirSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { noAccounts, openAccess } from '#access';
-import type { Accounts } from '#access';
+import { joinAccounts, openAccess } from '#access';
+import type { AccountsReader } from '#access';
 import type { Config } from '#config';
 import { buildInfo } from '#lib/build-info';
 import type { Logger } from '#lib/logger';
 import { StartError } from '#lib/start-error';
-import { heldByZot, lockFolder, openIndexForReading, openIndexForWriting, openRecords, removeIndexFiles } from '#metadata';
+import { heldByZot, lockFolder, openAccountsForReading, openIndexForReading, openIndexForWriting, openRecords, removeIndexFiles } from '#metadata';
 import type { IndexReader, IndexWriter, Records } from '#metadata';
 import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '#oci/media-types';
 import { LocalKeeper, Registry, noHooks, walkStorage } from '#registry';
@@ -189,8 +189,8 @@ export interface ServingOptions {
   readonly keeper: Keeper;
   readonly storage: Storage;
   readonly index: IndexReader;
-  /** What is known of users; absent: nothing. */
-  readonly accounts?: Accounts;
+  /** Where accounts are looked up; absent: the keeper is asked each time. */
+  readonly accounts?: AccountsReader;
 }
 
 /** Opens the index for a serving process that is not the keeper. */
@@ -198,13 +198,18 @@ export function openServingIndex(config: Config): IndexReader {
   return openIndexForReading(join(resolve(config.storage.rootDirectory), OWN_FOLDER));
 }
 
+/** Opens the accounts for a serving process that is not the keeper. */
+export function openServingAccounts(config: Config): ReturnType<typeof openAccountsForReading> {
+  return openAccountsForReading(join(resolve(config.storage.rootDirectory), OWN_FOLDER));
+}
+
 /** Throws `StartError` when the access that the configuration asks for cannot be had. */
 export async function openServingSide(options: ServingOptions): Promise<ServingSide> {
   const { config, logger, keeper, storage, index } = options;
   const { minFreeSpace, readOnly } = config.storage;
   const hooks = noHooks();
-  const accounts = options.accounts ?? noAccounts();
-  const access = await openAccess(config, { accounts, logger, audit: () => undefined });
+  const accounts = joinAccounts(options.accounts ?? keeper.users, keeper.users);
+  const access = await openAccess(config, { accounts, attempts: keeper.users, logger, audit: () => undefined });
   const registry = new Registry({
     storage,
     index,

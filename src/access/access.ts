@@ -10,7 +10,7 @@ import type { PlacedAuthenticator } from './identification.ts';
 
 export { ANONYMOUS } from './contract.ts';
 export { isRefused } from './identification.ts';
-export { noAccounts } from './no-accounts.ts';
+export { joinAccounts } from './joined-accounts.ts';
 export type { AccessParts } from './authenticators.ts';
 export type {
   Access,

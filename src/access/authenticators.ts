@@ -1,10 +1,13 @@
 import type { Config } from '#config';
+import type { AttemptDesk } from '#lib/attempt-ledger';
 import type { Logger } from '#lib/logger';
 import type { Accounts, AuditEvent, AuthMethod, Authenticator } from './contract.ts';
 
 /** What the ways to sign in have at hand. */
 export interface AccessParts {
   readonly accounts: Accounts;
+  /** Counts failed sign-ins, for all processes together. */
+  readonly attempts: AttemptDesk;
   readonly logger: Logger;
   /** Hears of sign-ins and refusals. */
   readonly audit: (event: AuditEvent) => void;

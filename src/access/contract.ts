@@ -2,6 +2,7 @@
  * What the parts of the access module agree on. `http` hands in plain facts of a request and gets an identity and a
  * decision; the ways to sign in are `Authenticator`s, tried in order; what exists nowhere else is in `Accounts`.
  */
+export type { Accounts, AccountsReader, AccountsWriter, ApiKeyRecord, SessionRecord } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 
@@ -60,6 +61,8 @@ export interface Identity {
   readonly scope: Scope | null;
   /** The scope alone decides, the policies are not asked (tokens of an outside token server). */
   readonly scopeOnly: boolean;
+  /** Headers of the answer, such as the cookies of a session that this sign-in began. */
+  readonly headers?: Readonly<Record<string, string | readonly string[]>>;
 }
 
 export const ANONYMOUS: Identity = {
@@ -102,60 +105,6 @@ export interface Authenticator {
   challenge?(wanted: Wanted | null): string | null;
   close(): Promise<void>;
 }
-
-/** An API key as it is kept: never the key itself. */
-export interface ApiKeyRecord {
-  /** Lower case hex sha256 of the key without its prefix, as zot keeps it. */
-  readonly hash: string;
-  readonly owner: string;
-  readonly uuid: string;
-  readonly label: string;
-  readonly scopes: readonly string[];
-  readonly createdMs: number;
-  /** `null`: never. */
-  readonly expiresMs: number | null;
-  readonly lastUsedMs: number | null;
-  readonly creatorUserAgent: string;
-  readonly generatedBy: string;
-}
-
-export interface SessionRecord {
-  /** Hash of the id in the cookie, so that a read of the records gives nobody a session. */
-  readonly idHash: string;
-  readonly username: string;
-  readonly groups: readonly string[];
-  /** The OpenID provider that signed the user in, '' for passwords. */
-  readonly provider: string;
-  /** What the provider needs to end its own session. */
-  readonly idToken: string | null;
-  readonly createdMs: number;
-  readonly expiresMs: number;
-}
-
-/** Look-ups, in every process, always current. */
-export interface AccountsReader {
-  findApiKey(hash: string): Promise<ApiKeyRecord | null>;
-  listApiKeys(owner: string): Promise<ApiKeyRecord[]>;
-  findSession(idHash: string): Promise<SessionRecord | null>;
-  /** Groups of the user's last sign-in; empty when there was none. */
-  groupsOf(username: string): Promise<readonly string[]>;
-}
-
-/** Changes, which the keeper commits. */
-export interface AccountsWriter {
-  addApiKey(key: ApiKeyRecord): Promise<void>;
-  /** Gives whether the owner had such a key. */
-  removeApiKey(owner: string, uuid: string): Promise<boolean>;
-  /** Batched; never awaited by a request. */
-  touchApiKeys(uses: readonly { readonly hash: string; readonly usedMs: number }[]): Promise<void>;
-  putSession(session: SessionRecord): Promise<void>;
-  removeSession(idHash: string): Promise<void>;
-  /** Replaces, never adds to, the groups of a user (CVE-2025-23208). */
-  setGroups(username: string, groups: readonly string[]): Promise<void>;
-  removeExpired(nowMs: number): Promise<void>;
-}
-
-export type Accounts = AccountsReader & AccountsWriter;
 
 /** What is asked for. */
 export interface Question {

@@ -28,7 +28,7 @@ export async function authorize(request: FastifyRequest, route: Route, access: A
 export async function identifyCaller(request: FastifyRequest, access: Access): Promise<JudgedCaller> {
   const facts = new HttpAccessRequest(request);
   const found = await identified(access, facts);
-  if (!isRefused(found)) return new JudgedCaller(access, facts, found);
+  if (!isRefused(found)) return new JudgedCaller(access, facts, found, found.headers ?? {});
   if (found.asAnonymous === true) return new JudgedCaller(access, facts, ANONYMOUS, found.headers ?? {});
   throw refusalOf(found, access, facts);
 }

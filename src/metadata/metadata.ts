@@ -4,9 +4,18 @@ import { SqliteIndexReader } from './sqlite/index-reader.ts';
 import { SqliteIndexWriter } from './sqlite/index-writer.ts';
 import { openForReading, openForWriting, removeDatabase } from './sqlite/open.ts';
 import { RECORDS_MIGRATIONS, SqliteRecords } from './sqlite/sqlite-records.ts';
+import { SqliteAccountsReader } from './sqlite/sqlite-accounts.ts';
 import type { IndexReader, IndexWriter } from './index-contract.ts';
 import type { Records } from './records-contract.ts';
 
+export type {
+  Accounts,
+  AccountsReader,
+  AccountsWriter,
+  ApiKeyRecord,
+  ApiKeyUse,
+  SessionRecord,
+} from './accounts-contract.ts';
 export type {
   BlobRow,
   EntryRow,
@@ -58,4 +67,9 @@ export function openIndexForReading(folder: string): IndexReader {
 export function openRecords(folder: string): Records {
   const path = join(folder, RECORDS_FILE);
   return new SqliteRecords(openForWriting({ path, migrations: RECORDS_MIGRATIONS, synchronous: 'FULL' }));
+}
+
+/** Opens the accounts of the records in a serving process; the keeper has made the file before. */
+export function openAccountsForReading(folder: string): SqliteAccountsReader {
+  return new SqliteAccountsReader(openForReading(join(folder, RECORDS_FILE)));
 }

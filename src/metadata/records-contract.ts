@@ -1,10 +1,12 @@
 /**
- * The records: what exists nowhere else. Losing them loses pull counts and times and nothing else.
+ * The records: what exists nowhere else. Losing them loses pull counts and times, API keys and sessions,
+ * and nothing else.
  * `records-contract.suite.ts` is the suite that every implementation must pass.
  */
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import type { Tag } from '#oci/reference';
+import type { Accounts } from './accounts-contract.ts';
 
 export interface PullCount {
   readonly repo: RepoName;
@@ -29,6 +31,8 @@ export interface ManifestStatistics {
 }
 
 export interface Records {
+  /** API keys, sessions and groups, which stand in the same file. */
+  readonly accounts: Accounts;
   /** Adds counts gathered since the last call. */
   addPulls(counts: readonly PullCount[]): Promise<void>;
   addPushes(pushes: readonly PushRecord[]): Promise<void>;

@@ -1,13 +1,14 @@
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import type { Logger } from '#lib/logger';
+import { USER_METHODS } from '#registry';
 import type { Keeper, UploadRef } from '#registry';
 import { readFrames, writeFrame } from './frames.ts';
 import { uploadKey } from './keeper-wire.ts';
-import type { FromKeeper, KeeperMethod, ToKeeper } from './keeper-wire.ts';
+import type { FromKeeper, ToKeeper, WireMethod } from './keeper-wire.ts';
 import { toWire } from './wire-errors.ts';
 
-const METHODS: ReadonlySet<KeeperMethod> = new Set<KeeperMethod>([
+const METHODS: ReadonlySet<WireMethod> = new Set<WireMethod>([
   'claimUpload',
   'releaseUpload',
   'finishUpload',
@@ -19,6 +20,7 @@ const METHODS: ReadonlySet<KeeperMethod> = new Set<KeeperMethod>([
   'refresh',
   'addPulls',
   'probe',
+  ...USER_METHODS.map((name) => `users.${name}` as const),
 ]);
 
 /** Serves the keeper to the serving processes on a Unix socket; a connection that ends gives its claims back. */
@@ -68,8 +70,11 @@ class Connection {
   }
 
   #forward(call: ToKeeper): Promise<unknown> {
-    const method = this.#keeper[call.method] as (...args: readonly unknown[]) => Promise<unknown>;
-    return method.apply(this.#keeper, [...call.args]);
+    const [name, desk] = call.method.split('.').toReversed();
+    const owner = desk === 'users' ? this.#keeper.users : this.#keeper;
+    // Only names of METHODS come this far.
+    const method = Reflect.get(owner, name ?? '') as (...args: readonly unknown[]) => Promise<unknown>;
+    return method.apply(owner, [...call.args]);
   }
 
   async #claim(upload: UploadRef, id: number): Promise<unknown> {

@@ -1,12 +1,15 @@
-import type { Keeper, UploadRef } from '#registry';
+import type { Keeper, UploadRef, UserDesk } from '#registry';
 import type { WireError } from './wire-errors.ts';
 
 /** Calls of the keeper that go over the socket as they are. */
-export type KeeperMethod = keyof Keeper;
+export type KeeperMethod = Exclude<keyof Keeper, 'users'>;
+
+/** A method of the keeper, or one of its desk of users. */
+export type WireMethod = KeeperMethod | `users.${keyof UserDesk}`;
 
 export type ToKeeper = {
   readonly id: number;
-  readonly method: KeeperMethod;
+  readonly method: WireMethod;
   readonly args: readonly unknown[];
 };
 

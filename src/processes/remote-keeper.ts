@@ -1,10 +1,10 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { RegistryError } from '#registry';
-import type { Keeper, ManifestPush, UploadProgress, UploadRef } from '#registry';
+import { RegistryError, forwardingUserDesk } from '#registry';
+import type { Keeper, ManifestPush, UploadProgress, UploadRef, UserDesk } from '#registry';
 import { readFrames, writeFrame } from './frames.ts';
 import { uploadKey } from './keeper-wire.ts';
-import type { FromKeeper, KeeperMethod } from './keeper-wire.ts';
+import type { FromKeeper, KeeperMethod, WireMethod } from './keeper-wire.ts';
 import { fromWire } from './wire-errors.ts';
 
 type Args<Method extends KeeperMethod> = Parameters<Keeper[Method]>;
@@ -22,6 +22,7 @@ const PENDING_MAX = 20_000;
  * next keeper. Claims end with the connection, and their holders are told.
  */
 export class RemoteKeeper implements Keeper {
+  readonly users: UserDesk = forwardingUserDesk((method, args) => this.#send(`users.${method}`, args));
   #path: string;
   #socket: Promise<Socket> | null = null;
   #pending = new Map<number, PromiseWithResolvers<unknown>>();
@@ -114,13 +115,17 @@ export class RemoteKeeper implements Keeper {
     args: Args<Method>,
     id = this.#nextId,
   ): Promise<Result<Method>> {
+    return (await this.#send(method, args, id)) as Result<Method>;
+  }
+
+  async #send(method: WireMethod, args: readonly unknown[], id = this.#nextId): Promise<unknown> {
     this.#nextId = Math.max(this.#nextId, id) + 1;
     if (this.#pending.size >= PENDING_MAX) throw unavailable('too many requests wait for the keeper');
     const socket = await this.#connected();
     const answer = Promise.withResolvers<unknown>();
     this.#pending.set(id, answer);
     writeFrame(socket, { id, method, args });
-    return (await answer.promise) as Result<Method>;
+    return answer.promise;
   }
 
   #connected(): Promise<Socket> {

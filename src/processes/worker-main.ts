@@ -1,4 +1,4 @@
-import { openServingIndex, openServingSide, openStorage } from '../app.ts';
+import { openServingAccounts, openServingIndex, openServingSide, openStorage } from '../app.ts';
 import { runChild } from './child.ts';
 import { listen, listenAddress } from './listen.ts';
 import { RemoteKeeper } from './remote-keeper.ts';
@@ -11,15 +11,16 @@ export function main(): Promise<number> {
     const keeper = new RemoteKeeper(socketPath);
     await keeper.connect();
     const index = openServingIndex(config);
+    const accounts = openServingAccounts(config);
     const storage = openStorage(config);
-    const side = await openServingSide({ config, logger: log.logger, keeper, storage, index });
+    const side = await openServingSide({ config, logger: log.logger, keeper, storage, index, accounts });
     const secure = config.http.tls !== undefined;
     await listen(side.server, listenAddress(config.http.address, port), { secure, shared: true });
     return {
       stop: async () => {
         await drain(side, config.http.shutdownGrace, log.logger);
         await keeper.close();
-        await index.close();
+        await Promise.all([index.close(), accounts.close()]);
         await storage.close();
       },
     };

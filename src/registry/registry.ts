@@ -25,6 +25,8 @@ export { noHooks } from './hooks.ts';
 export type { Hooks, PushedManifest } from './hooks.ts';
 export type { Keeper, ManifestPush, UploadProgress, UploadRef } from './keeper/keeper-contract.ts';
 export { LocalKeeper } from './keeper/keeper.ts';
+export { USER_METHODS, forwardingUserDesk } from './keeper/user-desk.ts';
+export type { UserDesk } from './keeper/user-desk.ts';
 export { walkStorage } from './keeper/first-walk.ts';
 export type { ReferrersPage, TagsPage } from './listing.ts';
 export type { BlobContent, ManifestContent, OpenBlob } from './pull.ts';

@@ -3,7 +3,9 @@ import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import type { Tag } from '#oci/reference';
 import type { ManifestStatistics, PullCount, PushRecord, Records } from '../records-contract.ts';
+import { ACCOUNTS_MIGRATION } from './accounts-schema.ts';
 import type { Migration } from './migrations.ts';
+import { SqliteAccounts } from './sqlite-accounts.ts';
 
 /** The records' tables. There is no way down where going back would lose what exists nowhere else. */
 export const RECORDS_MIGRATIONS: readonly Migration[] = [
@@ -25,10 +27,12 @@ export const RECORDS_MIGRATIONS: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  ACCOUNTS_MIGRATION,
 ];
 
 /** Records in SQLite, written by the keeper alone. */
 export class SqliteRecords implements Records {
+  readonly accounts: SqliteAccounts;
   #db: DatabaseSync;
   #addPull: StatementSync;
   #addPush: StatementSync;
@@ -38,6 +42,7 @@ export class SqliteRecords implements Records {
 
   constructor(db: DatabaseSync) {
     this.#db = db;
+    this.accounts = new SqliteAccounts(db);
     this.#addPull = db.prepare(`
       INSERT INTO manifest_statistics (repo, digest, pulls, last_pull_ms) VALUES (?1, ?2, ?3, ?4)
       ON CONFLICT DO UPDATE SET pulls = pulls + ?3, last_pull_ms = max(coalesce(last_pull_ms, 0), ?4)`);

@@ -9,6 +9,7 @@ import type { Reference, Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
 import type { UploadId } from '#oci/upload-id';
 import type { PullCount } from '#metadata';
+import type { UserDesk } from './user-desk.ts';
 
 export interface ManifestPush {
   readonly repo: RepoName;
@@ -32,6 +33,7 @@ export interface UploadRef {
 }
 
 export interface Keeper {
+  readonly users: UserDesk;
   /**
    * Makes the caller the only one who may write to an upload until it releases it. A holder whose connection
    * hangs is asked to let go (`onRevoke`), since a client that comes back has given up its old connection.

@@ -14,6 +14,8 @@ import type { Operation } from './operation.ts';
 import { RepositoryQueue } from './repository-queue.ts';
 import type { QueueParts } from './repository-queue.ts';
 import { UploadLedger } from './upload-ledger.ts';
+import { localUserDesk } from './user-desk.ts';
+import type { UserDesk } from './user-desk.ts';
 
 export interface KeeperParts {
   readonly storage: Storage;
@@ -31,6 +33,7 @@ const RECORDS_GATHERED_MAX = 10_000;
 
 /** The one that changes things: see `keeper-contract.ts` for what each call promises. */
 export class LocalKeeper implements Keeper {
+  readonly users: UserDesk;
   #storage: Storage;
   #index: IndexWriter;
   #records: Records;
@@ -49,6 +52,7 @@ export class LocalKeeper implements Keeper {
     this.#index = parts.index;
     this.#records = parts.records;
     this.#report = parts.report;
+    this.users = localUserDesk(parts.records.accounts);
     this.#queueParts = {
       index: parts.index,
       group: new CommitGroup(parts.index),

@@ -1,0 +1,47 @@
+import { AttemptLedger } from '#lib/attempt-ledger';
+import type { AttemptDesk } from '#lib/attempt-ledger';
+import type { Accounts } from '#metadata';
+
+/** What the keeper knows of users, and how often signing in failed: counted for all serving processes together. */
+export type UserDesk = Accounts & AttemptDesk;
+
+const METHODS: Readonly<Record<keyof UserDesk, true>> = {
+  findApiKey: true,
+  listApiKeys: true,
+  findSession: true,
+  groupsOf: true,
+  findSharedKey: true,
+  addApiKey: true,
+  removeApiKey: true,
+  touchApiKeys: true,
+  putSession: true,
+  removeSession: true,
+  setGroups: true,
+  keepSharedKey: true,
+  removeExpired: true,
+  admitAttempt: true,
+  settleAttempt: true,
+};
+
+/** Every method of the desk, for the channel between processes. */
+export const USER_METHODS = Object.keys(METHODS) as readonly (keyof UserDesk)[];
+
+/** A desk that hands every call on to `call`. */
+export function forwardingUserDesk(
+  call: (method: keyof UserDesk, args: readonly unknown[]) => Promise<unknown>,
+): UserDesk {
+  const methods = USER_METHODS.map((name) => [name, (...args: readonly unknown[]) => call(name, args)]);
+  // The list holds every method of the desk, and calls carry plain data.
+  return Object.fromEntries(methods) as unknown as UserDesk;
+}
+
+/** The desk in the keeper's own process. */
+export function localUserDesk(accounts: Accounts): UserDesk {
+  const attempts = new AttemptLedger();
+  return forwardingUserDesk((method, args) => {
+    const owner = method === 'admitAttempt' || method === 'settleAttempt' ? attempts : accounts;
+    // The types of the desk tie each name to its arguments.
+    const own = Reflect.get(owner, method) as (...given: readonly unknown[]) => Promise<unknown>;
+    return own.apply(owner, [...args]);
+  });
+}
