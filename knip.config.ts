@@ -8,6 +8,7 @@ const config: KnipConfig = {
     'src/extensions/{full,minimal}.ts',
     'tools/*.ts',
     'test/**/*.test.ts',
+    'test/bench/{main,load/generator}.ts',
     'src/**/*.test.ts',
     'examples/**/*.{ts,js}',
   ],
