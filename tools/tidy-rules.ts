@@ -28,15 +28,31 @@ const isTest = (path: string): boolean => /\.(test|suite)\.ts$/.test(path) || pa
 const everywhere = (): boolean => true;
 const inSource = (path: string): boolean => path.startsWith('src/') && !isTest(path);
 
-/** A rule about single lines. Comments are left out unless the rule is about comments. */
-function lineRule(rule: Omit<TidyRule, 'find'> & { pattern: RegExp; comments?: boolean }): TidyRule {
-  const { pattern, comments = false, ...rest } = rule;
-  const find = (_path: string, text: string): Fault[] =>
-    text.split('\n').flatMap((line, index) => {
+/** What a rule about single lines looks for, and where it looks away. */
+interface LinePattern {
+  readonly pattern: RegExp;
+  /** True when comments are searched as well. */
+  readonly comments?: boolean;
+  /** True when a comment on the line, or on the one above, may say why it is right there. */
+  readonly explainable?: boolean;
+}
+
+/** A rule about single lines. */
+function lineRule(rule: Omit<TidyRule, 'find'> & LinePattern): TidyRule {
+  const { pattern, comments = false, explainable = false, ...rest } = rule;
+  const find = (_path: string, text: string): Fault[] => {
+    const lines = text.split('\n');
+    return lines.flatMap((line, index) => {
       const words = pattern.exec(comments ? line : codeOf(line))?.[0];
-      return words === undefined ? [] : [{ line: index + 1, words }];
+      const excused = explainable && isExplained(line, lines[index - 1] ?? '');
+      return words === undefined || excused ? [] : [{ line: index + 1, words }];
     });
+  };
   return { ...rest, find };
+}
+
+function isExplained(line: string, above: string): boolean {
+  return /^\s*(\/\/|\*|\/\*)/.test(above) || /\/\/ /.test(line);
 }
 
 function codeOf(line: string): string {
@@ -121,6 +137,8 @@ interface BannedCall {
   readonly except?: RegExp;
   /** The only folders of src/ that the ban is for. */
   readonly only?: RegExp;
+  /** True when a comment on the line, or on the one above, may say why it is right there. */
+  readonly explainable?: boolean;
 }
 
 const bannedCalls: readonly BannedCall[] = [
@@ -178,7 +196,8 @@ const bannedCalls: readonly BannedCall[] = [
   },
   {
     call: /\b(append|copy|exists|fstat|fsync|l?stat|mkdir|open|read|readdir|rename|rm|unlink|write)(File)?Sync\(/,
-    instead: 'node:fs/promises: the event loop serves everybody',
+    instead: 'node:fs/promises: the event loop serves everybody; or say on the line above when this runs',
+    explainable: true,
     sample: 'const text = readFileSync(path);',
     good: 'const text = await readFile(path);',
     only: /^src\/(http|registry|storage|tasks|extensions|client)\//,
@@ -187,20 +206,22 @@ const bannedCalls: readonly BannedCall[] = [
   },
   {
     call: /\.catch\(\s*\(\s*\w*\s*\)\s*=>\s*(\{\s*\}|undefined|null)\s*\)/,
-    instead: 'handle the error, log it, or say in the braces why it does not matter',
+    instead: 'handle the error, log it, or say on the line above why it does not matter',
+    explainable: true,
     sample: 'await close().catch(() => {});',
     good: 'await close().catch((error) => log.warn({ error }));',
   },
 ];
 
-const callRules = bannedCalls.map(({ call, instead, sample, good, except, only }) =>
+const callRules = bannedCalls.map(({ call, instead, sample, good, except, only, explainable = false }) =>
   lineRule({
     name: `banned call ${call.source}`,
     instead,
     appliesTo: (path) => inSource(path) && except?.test(path) !== true && only?.test(path) !== false,
     pattern: call,
+    explainable,
     refuses: texts(sample),
-    allows: texts(good, `// ${sample}`),
+    allows: texts(good, `// ${sample}`, ...(explainable ? [`// Why it is right here.\n${sample}`] : [])),
   }),
 );
 
@@ -253,25 +274,17 @@ const testRules: readonly TidyRule[] = [
   }),
 ];
 
-/** A cast that a comment on its own line or on the line above explains is a decision; without one it is an accident. */
-function unexplainedCasts(pattern: RegExp): TidyRule['find'] {
-  return (_path, text) => {
-    const lines = text.split('\n');
-    return lines.flatMap((line, index) => {
-      const words = pattern.exec(codeOf(line))?.[0];
-      const explained = /^\s*(\/\/|\*|\/\*)/.test(lines[index - 1] ?? '') || /\/\/ /.test(line);
-      return words === undefined || explained ? [] : [{ line: index + 1, words }];
-    });
-  };
-}
+/** The tables of the index and the records: only parsed values are ever written there. */
+const readsOwnTables = (path: string): boolean => /^src\/metadata\/(sqlite|redis)\//.test(path);
 
 const castRules: readonly TidyRule[] = [
-  {
+  lineRule({
     name: 'cast to a parsed type',
     instead:
       'parse the text: the type is the proof that somebody did. If it was parsed before, say so on the line above',
-    appliesTo: (path) => !path.startsWith('src/oci/'),
-    find: unexplainedCasts(/\bas (Digest|RepoName|Tag)\b(?!.* from )/),
+    appliesTo: (path) => !path.startsWith('src/oci/') && !readsOwnTables(path),
+    pattern: /\bas (Digest|RepoName|Tag)\b(?!.* from )/,
+    explainable: true,
     refuses: texts('const digest = text as Digest;', 'f(name as RepoName)', 'row.tag as Tag'),
     allows: texts(
       'const digest = parseDigest(text);',
@@ -279,15 +292,16 @@ const castRules: readonly TidyRule[] = [
       'x as TagList',
       '// Only parsed digests are ever written to this column.\nrow.digest as Digest',
     ),
-  },
-  {
+  }),
+  lineRule({
     name: 'cast through unknown without a word of why',
     instead: 'avoid the cast, or explain it in a comment on the line above',
     appliesTo: inSource,
-    find: unexplainedCasts(/\bas unknown as\b/),
+    pattern: /\bas unknown as\b/,
+    explainable: true,
     refuses: texts('const a = b as unknown as C;'),
     allows: texts('// The driver promises this shape.\nconst a = b as unknown as C;'),
-  },
+  }),
 ];
 
 export const tidyRules: readonly TidyRule[] = [
