@@ -43,7 +43,6 @@ const ownKeys = () => ({
   }),
   maxManifestSize: key(size().default(4 * mebibyte), 'The largest manifest that may be pushed.', {
     ours: true,
-    defaultText: '`4MiB`',
   }),
   shutdownGrace: key(
     duration().default(seconds(30)),
@@ -60,7 +59,7 @@ const ownKeys = () => ({
   trustedProxies: key(
     textList().default([]),
     'Address ranges (CIDR) of proxies whose forwarding headers are believed.',
-    { ours: true, defaultText: 'none' },
+    { ours: true },
   ),
 });
 

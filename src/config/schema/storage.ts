@@ -132,6 +132,6 @@ export const storageSection = () =>
     minFreeSpace: key(
       freeSpace().default({ unit: 'bytes', amount: 256 * mebibyte }),
       'Below this much free space pushes are refused; reads and deletes go on. A size, a percentage, or 0 for off.',
-      { ours: true, defaultText: '`256MiB`' },
+      { ours: true },
     ),
   });
