@@ -12,12 +12,12 @@ import type { IndexReader, IndexWriter, Records } from '#metadata';
 import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '#oci/media-types';
 import { LocalKeeper, Registry, noHooks, walkStorage } from '#registry';
 import type { Keeper } from '#registry';
-import { Scheduler } from '#tasks';
+import { Scheduler, gcJob } from '#tasks';
 import { LocalDriver, OWN_FOLDER, Storage } from '#storage';
 import type { StorageDriver, Store } from '#storage';
 import { TlsFiles, buildServer } from '#http';
 import type { HttpServer } from '#http';
-import { ControlCommands } from '#control';
+import { ControlCommands, addGcCommands, addTaskCommands, gcParts } from '#control';
 import type { ControlHost } from '#control';
 import { extensions } from '#extensions';
 import type { ExtensionHost } from '#extension';
@@ -48,6 +48,8 @@ export interface KeeperOptions {
   readonly logger: Logger;
   /** Instead of the default store of the configuration. */
   readonly driver?: StorageDriver;
+  /** False when a command works on a folder that nobody serves. */
+  readonly serving?: boolean;
 }
 
 /**
@@ -75,7 +77,7 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
     records,
     scheduler,
     commands: controlCommands(),
-    host: { config, logger, keeper, storage, index, records, scheduler },
+    host: { config, logger, keeper, storage, index, records, scheduler, serving: options.serving ?? true },
     ownFolder: folder,
     walked,
     close: async () => {
@@ -92,12 +94,15 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
 /** Every command of the command line that works on a storage folder. */
 function controlCommands(): ControlCommands {
   const commands = new ControlCommands();
+  addTaskCommands(commands);
+  addGcCommands(commands);
   return commands;
 }
 
 /** Starts the background work of a folder that is served. */
 export function startTasks(side: KeeperSide): void {
-  void side.scheduler;
+  const { host } = side;
+  for (const parts of gcParts(host)) if (parts.settings.enabled) side.scheduler.add(gcJob(parts));
 }
 
 function ownFolder(config: Config): string {

@@ -73,7 +73,7 @@ async function execute(config: Config, run: ControlRun, io: CommandIo): Promise<
 
 async function executeHere(config: Config, run: ControlRun, onProgress: (report: unknown) => void): Promise<unknown> {
   const log = openLog({ level: 'error', output: '/dev/stderr' });
-  const side = await openKeeperSide({ config, logger: log.logger });
+  const side = await openKeeperSide({ config, logger: log.logger, serving: false });
   try {
     await side.walked;
     const signal = new AbortController().signal;

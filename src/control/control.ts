@@ -9,6 +9,9 @@ import type { LocalKeeper } from '#registry';
 import type { Storage } from '#storage';
 import type { Scheduler } from '#tasks';
 
+export { addGcCommands, gcParts } from './gc-commands.ts';
+export { addTaskCommands } from './task-commands.ts';
+
 /** What commands have at hand: the keeper's side. */
 export interface ControlHost {
   readonly config: Config;
@@ -18,6 +21,8 @@ export interface ControlHost {
   readonly index: IndexWriter;
   readonly records: Records;
   readonly scheduler: Scheduler;
+  /** Whether clients are served meanwhile; if not, nothing can be in flight. */
+  readonly serving: boolean;
 }
 
 export type ControlArguments = Readonly<Record<string, unknown>>;

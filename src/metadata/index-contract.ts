@@ -10,6 +10,7 @@ import type { Digest } from '#oci/digest';
 import type { ManifestProjection, ReferenceRole } from '#oci/manifest';
 import type { Reference, Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
+import type { CandidateRow, Garbage } from './garbage-contract.ts';
 
 export interface RepositoryState {
   /** The version of index.json that the rows were read from or written as. */
@@ -69,6 +70,8 @@ export interface PageOptions {
 }
 
 export interface IndexReader {
+  /** Whether a blob is about to be removed, and so counts as absent. */
+  isTombstoned(repo: RepoName, digest: Digest): Promise<boolean>;
   findRepository(repo: RepoName): Promise<RepositoryState | null>;
   findManifest(repo: RepoName, reference: Reference): Promise<ManifestRow | null>;
   findBlob(repo: RepoName, digest: Digest): Promise<BlobRow | null>;
@@ -99,6 +102,10 @@ export interface RepositoryChange {
   readonly addedEntries: readonly EntryRow[];
   readonly removedManifests: readonly Digest[];
   readonly addedManifests: readonly NewManifest[];
+  /** What may be garbage by this change. */
+  readonly candidates: readonly CandidateRow[];
+  /** Blobs about to be removed that this change needs after all. */
+  readonly revived: readonly Digest[];
 }
 
 /** Everything of one repository, as read from its layout. */
@@ -112,7 +119,7 @@ export interface RepositorySnapshot {
   readonly blobs: readonly BlobRow[];
 }
 
-export interface IndexWriter extends IndexReader {
+export interface IndexWriter extends IndexReader, Garbage {
   /** Commits changes of any number of repositories together. */
   applyChanges(changes: readonly RepositoryChange[]): Promise<void>;
   /** Replaces all rows of a repository; readers see the old rows until the new ones are complete. */
@@ -134,6 +141,10 @@ export interface IndexWriter extends IndexReader {
     digest: Digest,
     options: { readonly roles: readonly ReferenceRole[]; readonly limit: number },
   ): Promise<Digest[]>;
+  /** The subject of a manifest. */
+  findSubject(repo: RepoName, digest: Digest): Promise<Digest | null>;
+  /** A blob that has just got its name: present, not buried, and a candidate until a manifest refers to it. */
+  recordBlob(repo: RepoName, blob: BlobRow, nowMs: number): Promise<void>;
   /** Every known repository, those without descriptors included. */
   listKnownRepositories(page: PageOptions): Promise<RepoName[]>;
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { INDEX_MIGRATIONS } from './sqlite/index-schema.ts';
 import { SqliteIndexReader } from './sqlite/index-reader.ts';
 import { SqliteIndexWriter } from './sqlite/index-writer.ts';
-import { openForReading, openForWriting, removeDatabase } from './sqlite/open.ts';
+import { buildOn, isUseless, openForReading, openForWriting, removeDatabase } from './sqlite/open.ts';
 import { RECORDS_MIGRATIONS, SqliteRecords } from './sqlite/sqlite-records.ts';
 import { SqliteAccountsReader } from './sqlite/sqlite-accounts.ts';
 import type { IndexReader, IndexWriter } from './index-contract.ts';
@@ -30,6 +30,8 @@ export type {
   RepositorySnapshot,
   RepositoryState,
 } from './index-contract.ts';
+export { UPLOADS, WHOLE_REPOSITORY } from './garbage-contract.ts';
+export type { CandidateRow, TombstoneRow } from './garbage-contract.ts';
 export type { ManifestStatistics, PullCount, PushRecord, Records } from './records-contract.ts';
 export { heldByZot, lockFolder } from './sqlite/folder-lock.ts';
 export type { FolderLock } from './sqlite/folder-lock.ts';
@@ -39,17 +41,19 @@ const RECORDS_FILE = 'records.db';
 
 /**
  * Opens the index for its one writer. A file that is damaged, foreign or of a newer version is removed and begun
- * anew, since the index is disposable; `onRebuild` hears why.
+ * anew, since the index is disposable; `onRebuild` hears why. Throws when the disk is full or the file out of reach.
  */
 export function openIndexForWriting(folder: string, onRebuild: (reason: string) => void): IndexWriter {
   const path = join(folder, INDEX_FILE);
   const options = { path, migrations: INDEX_MIGRATIONS, synchronous: 'NORMAL' } as const;
+  const open = () => buildOn(openForWriting(options), (db) => new SqliteIndexWriter(db));
   try {
-    return new SqliteIndexWriter(openForWriting(options));
+    return open();
   } catch (error) {
+    if (!isUseless(error)) throw error;
     onRebuild(error instanceof Error ? error.message : String(error));
     removeDatabase(path);
-    return new SqliteIndexWriter(openForWriting(options));
+    return open();
   }
 }
 
@@ -60,13 +64,14 @@ export function removeIndexFiles(folder: string): void {
 
 /** Opens the index in a serving process; the keeper has made it before. */
 export function openIndexForReading(folder: string): IndexReader {
-  return new SqliteIndexReader(openForReading(join(folder, INDEX_FILE)));
+  return buildOn(openForReading(join(folder, INDEX_FILE)), (db) => new SqliteIndexReader(db));
 }
 
 /** Opens the records for their one writer. Throws when they are damaged or newer: nothing may be lost in silence. */
 export function openRecords(folder: string): Records {
   const path = join(folder, RECORDS_FILE);
-  return new SqliteRecords(openForWriting({ path, migrations: RECORDS_MIGRATIONS, synchronous: 'FULL' }));
+  const options = { path, migrations: RECORDS_MIGRATIONS, synchronous: 'FULL' } as const;
+  return buildOn(openForWriting(options), (db) => new SqliteRecords(db));
 }
 
 /** Opens the accounts of the records in a serving process; the keeper has made the file before. */

@@ -140,6 +140,7 @@ export class Pull {
     const { index } = this.#parts;
     const known = await index.findBlob(repo, digest);
     if (known !== null && known.sizeBytes !== sizeBytes) throw unknownBlob(digest);
+    if (await index.isTombstoned(repo, digest)) throw unknownBlob(digest);
     return { digest, sizeBytes, mediaType: (await index.findBlobMediaType(repo, digest)) ?? OCTET_STREAM };
   }
 

@@ -27,6 +27,9 @@ export type { Keeper, ManifestPush, UploadProgress, UploadRef } from './keeper/k
 export { LocalKeeper } from './keeper/keeper.ts';
 export { USER_METHODS, forwardingUserDesk } from './keeper/user-desk.ts';
 export type { UserDesk } from './keeper/user-desk.ts';
+export type { GarbageRules } from './keeper/operation.ts';
+export { garbageReason, isBlobInUse } from './keeper/plan-collect.ts';
+export type { GarbageReason } from './keeper/plan-collect.ts';
 export { walkStorage } from './keeper/first-walk.ts';
 export type { ReferrersPage, TagsPage } from './listing.ts';
 export type { BlobContent, ManifestContent, OpenBlob } from './pull.ts';

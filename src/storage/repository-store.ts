@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { DIGEST_ALGORITHMS, digestAlgorithm, digestFromParts, digestOf } from '#oci/digest';
 import type { Digest, DigestAlgorithm } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
-import { newUploadId } from '#oci/upload-id';
+import { isUploadId, newUploadId } from '#oci/upload-id';
 import type { UploadId } from '#oci/upload-id';
 import { StorageError } from './driver.ts';
 import type { FileReader, FileStat, Fingerprint, StorageDriver } from './driver.ts';
@@ -144,6 +144,18 @@ export class RepositoryStore {
 
   async uploadSizeBytes(id: UploadId): Promise<number | null> {
     return (await this.#driver.stat(uploadPath(this.name, id)))?.sizeBytes ?? null;
+  }
+
+  /** An upload's file: its size, and when it was last written to. */
+  statUpload(id: UploadId): Promise<FileStat | null> {
+    return this.#driver.stat(uploadPath(this.name, id));
+  }
+
+  /** Every file of the uploads folder that is named as an upload. */
+  async *listUploads(): AsyncIterable<UploadId> {
+    for await (const { name, kind } of this.#driver.list(uploadsFolder(this.name))) {
+      if (kind === 'file' && isUploadId(name)) yield name;
+    }
   }
 
   /** Opens a session for appending, its hash not yet known; `null` when there is none. */

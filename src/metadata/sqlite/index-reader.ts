@@ -29,6 +29,7 @@ export class SqliteIndexReader implements IndexReader {
   #repositories: StatementSync;
   #referrers: StatementSync;
   #referrersOfTypes: StatementSync;
+  #tombstoned: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.db = db;
@@ -63,6 +64,11 @@ export class SqliteIndexReader implements IndexReader {
     this.#referrers = db.prepare(`${referrers} WHERE r.name = ?1 ORDER BY m.digest LIMIT ?4`);
     this.#referrersOfTypes = db.prepare(`${referrers}
       WHERE r.name = ?1 AND m.artifact_type IN (SELECT value FROM json_each(?5)) ORDER BY m.digest LIMIT ?4`);
+    this.#tombstoned = db.prepare('SELECT 1 FROM tombstones WHERE repo = ? AND digest = ?');
+  }
+
+  async isTombstoned(repo: RepoName, digest: Digest): Promise<boolean> {
+    return this.#tombstoned.get(repo, digest) !== undefined;
   }
 
   async findRepository(repo: RepoName): Promise<RepositoryState | null> {

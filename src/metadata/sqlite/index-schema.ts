@@ -1,3 +1,4 @@
+import { GARBAGE_MIGRATION } from './garbage-rows.ts';
 import type { Migration } from './migrations.ts';
 
 /**
@@ -70,4 +71,5 @@ export const INDEX_MIGRATIONS: readonly Migration[] = [
     up: `CREATE INDEX repositories_listed ON repositories (name) WHERE entry_count > 0;`,
     down: `DROP INDEX repositories_listed;`,
   },
+  GARBAGE_MIGRATION,
 ];

@@ -8,13 +8,15 @@ import type {
   BlobRow,
   EntryRow,
   IndexWriter,
-
   PageOptions,
   ReferenceRow,
   RepositoryChange,
   RepositorySnapshot,
   RepositoryState,
 } from '../index-contract.ts';
+import type { CandidateRow, TombstoneRow } from '../garbage-contract.ts';
+import { GarbageRows } from './garbage-rows.ts';
+import { inDigestOrder } from './digest-order.ts';
 import { SqliteIndexReader } from './index-reader.ts';
 import { IndexRows } from './index-rows.ts';
 
@@ -24,16 +26,19 @@ const SLICE_ROWS = 500;
 /** The index's one writer. */
 export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter {
   #rows: IndexRows;
+  #garbage: GarbageRows;
   #entriesByTag: StatementSync;
   #entriesByDigest: StatementSync;
   #entriesAfter: StatementSync;
   #references: StatementSync;
   #referencing: StatementSync;
   #known: StatementSync;
+  #subject: StatementSync;
 
   constructor(db: DatabaseSync) {
     super(db);
     this.#rows = new IndexRows(db);
+    this.#garbage = new GarbageRows(db);
     const entries = `SELECT e.position, e.digest, e.tag, e.json FROM repositories r JOIN entries e`;
     this.#entriesByTag = db.prepare(`${entries} INDEXED BY entries_by_tag
       ON e.repo = r.id AND e.tag = ?2 WHERE r.name = ?1 ORDER BY e.position`);
@@ -47,6 +52,8 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
       JOIN refs f INDEXED BY refs_by_digest ON f.repo = r.id AND f.digest = ?2 AND f.role IN (SELECT value FROM json_each(?3))
       WHERE r.name = ?1 LIMIT ?4`);
     this.#known = db.prepare('SELECT name FROM repositories WHERE name > ? ORDER BY name LIMIT ?');
+    this.#subject = db.prepare(`SELECT m.subject FROM repositories r
+      JOIN manifests m ON m.repo = r.id AND m.digest = ?2 WHERE r.name = ?1`);
     this.#rows.removeUnnamed();
   }
 
@@ -59,27 +66,44 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
   #applyChange(change: RepositoryChange): void {
     const rows = this.#rows;
     const repo = rows.idOf(change.repo) ?? rows.insertRepository(change.repo, change.state);
-    for (const position of change.removedPositions) rows.removeEntry(repo, position);
+    let removed = 0;
+    for (const position of change.removedPositions) removed += rows.removeEntry(repo, position);
     for (const digest of change.removedManifests) rows.removeManifest(repo, digest);
     for (const manifest of change.addedManifests) rows.addManifest(repo, manifest);
     for (const entry of change.addedEntries) rows.addEntry(repo, entry);
     rows.updateState(repo, change.state);
-    rows.addToCount(repo, change.addedEntries.length - change.removedPositions.length);
+    for (const candidate of change.candidates) this.#garbage.addCandidate(candidate);
+    for (const digest of change.revived) this.#garbage.removeTombstone(change.repo, digest);
+    rows.addToCount(repo, change.addedEntries.length - removed);
   }
 
   async replaceRepository(snapshot: RepositorySnapshot): Promise<void> {
     const rows = this.#rows;
     const fresh = rows.transaction(() => rows.insertRepository(null, snapshot.state));
-    const before = rows.idOf(snapshot.repo);
-    if (before !== null) await this.#inSlices(snapshot.kept, (digest) => rows.copyManifest(before, fresh, digest));
-    await this.#inSlices(snapshot.manifests, (manifest) => rows.addManifest(fresh, manifest));
-    await this.#inSlices(snapshot.entries, (entry) => rows.addEntry(fresh, entry));
-    await this.#inSlices(snapshot.blobs, (blob) => rows.addBlob(snapshot.repo, blob));
+    try {
+      await this.#fill(fresh, snapshot);
+    } catch (error) {
+      await this.#removeRows(fresh);
+      throw error;
+    }
     const old = rows.transaction(() => {
       rows.addToCount(fresh, snapshot.entries.length);
       return rows.takeName(snapshot.repo, fresh);
     });
     if (old !== null) await this.#removeRows(old);
+  }
+
+  async #fill(fresh: number, snapshot: RepositorySnapshot): Promise<void> {
+    const rows = this.#rows;
+    const before = rows.idOf(snapshot.repo);
+    if (before !== null) {
+      const kept = await inDigestOrder(snapshot.kept, (digest) => digest);
+      await this.#inSlices(kept, (digest) => rows.copyManifest(before, fresh, digest));
+    }
+    const manifests = await inDigestOrder(snapshot.manifests, ({ digest }) => digest);
+    await this.#inSlices(manifests, (manifest) => rows.addManifest(fresh, manifest));
+    await this.#inSlices(snapshot.entries, (entry) => rows.addEntry(fresh, entry));
+    await this.#inSlices(snapshot.blobs, (blob) => rows.addBlob(snapshot.repo, blob));
   }
 
   async setState(repo: RepoName, state: RepositoryState): Promise<void> {
@@ -133,14 +157,72 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
     return rows.map((row) => row.parent as Digest);
   }
 
+  async findSubject(repo: RepoName, digest: Digest): Promise<Digest | null> {
+    return (this.#subject.get(repo, digest)?.subject as Digest | null | undefined) ?? null;
+  }
+
+  async recordBlob(repo: RepoName, blob: BlobRow, nowMs: number): Promise<void> {
+    this.#rows.transaction(() => {
+      this.#rows.addBlob(repo, blob);
+      this.#garbage.removeTombstone(repo, blob.digest);
+      this.#garbage.addCandidate({ repo, what: blob.digest, sinceMs: nowMs });
+    });
+  }
+
   async listKnownRepositories(page: PageOptions): Promise<RepoName[]> {
     return this.#known.all(page.after, page.limit).map((row) => row.name as RepoName);
   }
 
-  async #inSlices<Item>(items: readonly Item[], write: (item: Item) => void): Promise<void> {
-    for (let at = 0; at < items.length; at += SLICE_ROWS) {
+  // --- garbage ---
+
+  async addCandidates(candidates: readonly CandidateRow[]): Promise<void> {
+    await this.#inSlices(candidates, (candidate) => this.#garbage.addCandidate(candidate));
+  }
+
+  async listCandidates(options: {
+    beforeMs: number;
+    after: CandidateRow | null;
+    limit: number;
+  }): Promise<CandidateRow[]> {
+    return this.#garbage.listCandidates(options);
+  }
+
+  async clampTimes(nowMs: number): Promise<void> {
+    this.#rows.transaction(() => this.#garbage.clampTimes(nowMs));
+  }
+
+  async removeCandidates(candidates: readonly CandidateRow[]): Promise<void> {
+    await this.#inSlices(candidates, (candidate) => this.#garbage.removeCandidate(candidate));
+  }
+
+  async addTombstones(tombstones: readonly TombstoneRow[]): Promise<void> {
+    await this.#inSlices(tombstones, (tombstone) => this.#garbage.addTombstone(tombstone));
+  }
+
+  async listTombstones(options: { beforeMs: number; limit: number }): Promise<TombstoneRow[]> {
+    return this.#garbage.listTombstones(options.beforeMs, options.limit);
+  }
+
+  async findTombstone(repo: RepoName, digest: Digest): Promise<TombstoneRow | null> {
+    return this.#garbage.findTombstone(repo, digest);
+  }
+
+  async removeTombstones(repo: RepoName, digests: readonly Digest[]): Promise<void> {
+    await this.#inSlices(digests, (digest) => this.#garbage.removeTombstone(repo, digest));
+  }
+
+  /** Writes items in transactions of about `SLICE_ROWS`; one counts as the rows that `write` says, or as one. */
+  async #inSlices<Item>(items: readonly Item[], write: (item: Item) => unknown): Promise<void> {
+    for (let at = 0; at < items.length; ) {
       if (at > 0) await nextTurn();
-      this.#rows.transaction(() => items.slice(at, at + SLICE_ROWS).forEach(write));
+      at = this.#rows.transaction(() => {
+        let next = at;
+        for (let rows = 0; next < items.length && rows < SLICE_ROWS; next += 1) {
+          const written = write(items[next] as Item);
+          rows += typeof written === 'number' ? written : 1;
+        }
+        return next;
+      });
     }
   }
 
@@ -157,4 +239,3 @@ function entryRow(row: Record<string, unknown>): EntryRow {
     json: row.json as string,
   };
 }
-

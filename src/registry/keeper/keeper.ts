@@ -10,7 +10,8 @@ import type { RepositoryStore, Storage } from '#storage';
 import { CommitGroup } from './commit-group.ts';
 import type { IndexChunks } from './index-chunks.ts';
 import type { Keeper, ManifestPush, UploadProgress, UploadRef } from './keeper-contract.ts';
-import type { Operation } from './operation.ts';
+import type { GarbageRules, Operation } from './operation.ts';
+import { RecentTimes } from './recent-times.ts';
 import { RepositoryQueue } from './repository-queue.ts';
 import type { QueueParts } from './repository-queue.ts';
 import { UploadLedger } from './upload-ledger.ts';
@@ -45,6 +46,7 @@ export class LocalKeeper implements Keeper {
   #pushes: PushRecord[] = [];
   #flushTimer: NodeJS.Timeout;
   #walked = false;
+  #recent = new RecentTimes();
   #report: QueueParts['report'];
 
   constructor(parts: KeeperParts) {
@@ -78,7 +80,8 @@ export class LocalKeeper implements Keeper {
     try {
       await this.#onBlob(upload.repo, blob.digest, async () => {
         await store.finishUpload(upload.id, blob.digest);
-        await this.#index.addBlobs(upload.repo, [blob]);
+        await this.#index.recordBlob(upload.repo, blob, Date.now());
+        this.#recent.note(`${upload.repo} ${blob.digest}`);
       });
     } catch (error) {
       if (error instanceof StorageError && error.fault === 'missing') {
@@ -104,18 +107,51 @@ export class LocalKeeper implements Keeper {
     const source = this.#storage.repository(from);
     const found = await source.statBlob(digest);
     if (found === null || !this.#storage.shareStore(repo, from)) return false;
+    if (await this.#index.isTombstoned(from, digest)) return false;
     const target = this.#storage.repository(repo);
     return this.#onBlob(repo, digest, async () => {
       if ((await target.statBlob(digest))?.sizeBytes !== found.sizeBytes && repo !== from) {
         if (!(await linked(target, source, digest))) return false;
       }
-      await this.#index.addBlobs(repo, [{ digest, sizeBytes: found.sizeBytes }]);
+      await this.#index.recordBlob(repo, { digest, sizeBytes: found.sizeBytes }, Date.now());
+      this.#recent.note(`${repo} ${digest}`);
       return true;
     });
   }
 
   deleteBlob(repo: RepoName, digest: Digest): Promise<void> {
     return this.#onBlob(repo, digest, () => this.#change(repo, { kind: 'deleteBlob', digest }));
+  }
+
+  /** Whether a blob got its name here within a time, by a clock that cannot jump. */
+  isRecent(repo: RepoName, digest: Digest, withinMs: number): boolean {
+    return this.#recent.isWithin(`${repo} ${digest}`, withinMs);
+  }
+
+  /** Removes a manifest that is garbage, if it is so still when its turn comes. */
+  collectManifest(repo: RepoName, digest: Digest, rules: GarbageRules, sinceMs: number): Promise<void> {
+    return this.#change(repo, { kind: 'collectManifest', digest, rules, sinceMs });
+  }
+
+  /** Removes the bytes of a buried blob, if nothing needs it; gives whether it is gone. */
+  collectBlob(repo: RepoName, digest: Digest): Promise<boolean> {
+    return this.#onBlob(repo, digest, async () => {
+      await this.#change(repo, { kind: 'collectBlob', digest });
+      // Gone, or needed again: either way it is no longer about to be removed.
+      const gone = (await this.#storage.repository(repo).statBlob(digest)) === null;
+      await this.#index.removeTombstones(repo, [digest]);
+      return gone;
+    });
+  }
+
+  /** Removes an upload that nobody writes to and that nobody has written to since a time. */
+  async collectUpload(upload: UploadRef, beforeMs: number): Promise<boolean> {
+    if (this.#ledger.isClaimed(upload)) return false;
+    const store = this.#storage.repository(upload.repo);
+    const stat = await store.statUpload(upload.id);
+    if (stat === null || stat.modifiedMs > beforeMs || this.#ledger.isClaimed(upload)) return false;
+    this.#ledger.forget(upload);
+    return store.cancelUpload(upload.id);
   }
 
   /** Naming and removing a blob's bytes exclude each other, so that file and row always agree. */

@@ -9,7 +9,19 @@ export type Operation =
   | { readonly kind: 'deleteTag'; readonly tag: Tag }
   | { readonly kind: 'deleteManifest'; readonly digest: Digest }
   | { readonly kind: 'deleteBlob'; readonly digest: Digest }
+  /** Removes a manifest that is still garbage by these rules; nothing happens when it is not. */
+  | { readonly kind: 'collectManifest'; readonly digest: Digest; readonly rules: GarbageRules; readonly sinceMs: number }
+  /** Removes the bytes of a blob that is still buried; nothing happens when something needs it again. */
+  | { readonly kind: 'collectBlob'; readonly digest: Digest }
   | { readonly kind: 'refresh' };
+
+/** When a manifest is garbage (zot's retention policy of its repository). */
+export interface GarbageRules {
+  /** One that has no tag, no subject, and that no index lists. */
+  readonly deleteUntagged: boolean;
+  /** One whose subject is not in the repository. */
+  readonly deleteReferrers: boolean;
+}
 
 /** What an operation does to the repository, worked out before anything is written. */
 export interface Plan {
@@ -25,6 +37,10 @@ export interface Plan {
   readonly foundBlobs: readonly BlobRow[];
   /** Files to remove once nothing names them any more. */
   readonly removedFiles: readonly Digest[];
+  /** What may be garbage afterwards. */
+  readonly candidates: readonly { readonly what: Digest; readonly sinceMs: number }[];
+  /** Buried blobs that are needed after all. */
+  readonly revived: readonly Digest[];
 }
 
 export const NO_CHANGE: Plan = {
@@ -35,6 +51,8 @@ export const NO_CHANGE: Plan = {
   manifestBytes: null,
   foundBlobs: [],
   removedFiles: [],
+  candidates: [],
+  revived: [],
 };
 
 /** What an operation reads and changes; operations that touch each other's keys are not planned together. */

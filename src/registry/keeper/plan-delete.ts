@@ -8,6 +8,9 @@ import type { RepositoryStore } from '#storage';
 import { NO_CHANGE } from './operation.ts';
 import type { Plan } from './operation.ts';
 
+/** Referrers of one manifest that are noted when it goes; a full sweep finds the rest. */
+const REFERRERS_MAX = 10_000;
+
 /** Deletes a tag; the manifest that it named stays, without a tag when it was the last (distribution-spec, "Deleting tags"). */
 export async function planDeleteTag(repo: RepoName, tag: Tag, index: IndexWriter): Promise<Plan> {
   const holders = await index.findEntries(repo, { kind: 'tag', tag });
@@ -21,7 +24,8 @@ export async function planDeleteTag(repo: RepoName, tag: Tag, index: IndexWriter
       addedEntries.push({ digest, tag: null, json: withoutTag(first.json) });
     }
   }
-  return { ...NO_CHANGE, removedEntries: holders, addedEntries };
+  const candidates = addedEntries.map(({ digest }) => ({ what: digest, sinceMs: Date.now() }));
+  return { ...NO_CHANGE, removedEntries: holders, addedEntries, candidates };
 }
 
 /**
@@ -42,10 +46,17 @@ export async function planDeleteManifest(repo: RepoName, digest: Digest, index: 
       detail: { reference: digest, index: parents[0] ?? '' },
     });
   }
+  return removalOf(repo, digest, index, Date.now());
+}
+
+/** Removes a manifest that nothing holds any more; what it held may be garbage since `sinceMs`. */
+export async function removalOf(repo: RepoName, digest: Digest, index: IndexWriter, sinceMs: number): Promise<Plan> {
+  const entries = await index.findEntries(repo, { kind: 'digest', digest });
   const removedManifests = await withUnlistedChildren(index, repo, digest);
+  const held = await heldBy(index, repo, removedManifests);
   // Some artifact may use the same bytes as a layer.
   const users = await index.listReferencing(repo, digest, { roles: ['config', 'layer'], limit: 1 });
-  return { ...NO_CHANGE, removedEntries: entries, removedManifests, removedFiles: users.length > 0 ? [] : [digest] };
+  return { ...NO_CHANGE, removedEntries: entries, removedManifests, removedFiles: users.length > 0 ? [] : [digest], candidates: held.map((what) => ({ what, sinceMs })) };
 }
 
 /** Deletes a blob. Throws `BLOB_UNKNOWN`, or `DENIED` (405, as zot) while a manifest uses it. */
@@ -67,6 +78,19 @@ export async function planDeleteBlob(
     });
   }
   return { ...NO_CHANGE, removedFiles: [digest] };
+}
+
+/** What manifests refer to, and what refers to them as their subject. */
+async function heldBy(index: IndexWriter, repo: RepoName, manifests: readonly Digest[]): Promise<Digest[]> {
+  const held = new Set<Digest>();
+  for (const digest of manifests) {
+    for (const reference of await index.listReferences(repo, digest)) held.add(reference.digest);
+    // Its own file too, should a crash leave it behind.
+    held.add(digest);
+    const referrers = await index.listReferrers(repo, digest, { after: '', limit: REFERRERS_MAX, artifactTypes: [] });
+    for (const referrer of referrers) held.add(referrer.digest);
+  }
+  return [...held];
 }
 
 /** The manifest, and what was known only through it: children that have no descriptor and no other parent. */

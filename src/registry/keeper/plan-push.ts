@@ -31,7 +31,28 @@ export async function planPush(push: ManifestPush, index: IndexWriter, store: Re
     addedManifests: known === null ? [own, ...required.children] : required.children,
     manifestBytes: { digest, bytes },
     foundBlobs: required.found,
+    candidates: candidatesOf(push, entries.addedEntries),
+    revived: await buriedOf(push, index),
   };
+}
+
+/** What has no tag now, and what depends on a subject, may be garbage one day. */
+function candidatesOf(
+  push: ManifestPush,
+  added: readonly Omit<EntryRow, 'position'>[],
+): { what: Digest; sinceMs: number }[] {
+  const found = new Set(added.filter((row) => row.tag === null).map((row) => row.digest));
+  if (push.projection.subject !== null) found.add(push.digest);
+  return [...found].map((what) => ({ what, sinceMs: Date.now() }));
+}
+
+/** Blobs that were about to be removed, and that this manifest needs: a client that saw them before may rely on it. */
+async function buriedOf(push: ManifestPush, index: IndexWriter): Promise<Digest[]> {
+  const buried: Digest[] = [];
+  for (const digest of [push.digest, ...push.projection.references.map((reference) => reference.digest)]) {
+    if (await index.isTombstoned(push.repo, digest)) buried.push(digest);
+  }
+  return buried;
 }
 
 /** The descriptors of index.json: one for each tag; one without a tag for a manifest that has none. */

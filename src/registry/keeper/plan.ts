@@ -3,6 +3,7 @@ import type { RepoName } from '#oci/repo-name';
 import type { RepositoryStore } from '#storage';
 import { NO_CHANGE } from './operation.ts';
 import type { Operation, OperationKeys, Plan } from './operation.ts';
+import { planCollectBlob, planCollectManifest } from './plan-collect.ts';
 import { planDeleteBlob, planDeleteManifest, planDeleteTag } from './plan-delete.ts';
 import { planPush } from './plan-push.ts';
 
@@ -17,6 +18,10 @@ export async function planOperation(operation: Operation, index: IndexWriter, st
       return planDeleteManifest(store.name, operation.digest, index);
     case 'deleteBlob':
       return planDeleteBlob(store.name, operation.digest, index, store);
+    case 'collectManifest':
+      return planCollectManifest(store.name, operation, index);
+    case 'collectBlob':
+      return planCollectBlob(store.name, operation.digest, index);
     case 'refresh':
       return NO_CHANGE;
   }
@@ -37,6 +42,7 @@ export async function keysOf(operation: Operation, repo: RepoName, index: IndexW
       const held = await index.findEntries(repo, { kind: 'tag', tag: operation.tag });
       return { reads: [], writes: [`tag ${operation.tag}`, ...held.map((entry) => entry.digest)] };
     }
+    case 'collectManifest':
     case 'deleteManifest': {
       const held = await index.findEntries(repo, { kind: 'digest', digest: operation.digest });
       const children = await index.listReferences(repo, operation.digest);
@@ -44,6 +50,7 @@ export async function keysOf(operation: Operation, repo: RepoName, index: IndexW
       const unlisted = children.filter(({ role }) => role === 'child').map((child) => child.digest);
       return { reads: [], writes: [operation.digest, ...tags, ...unlisted] };
     }
+    case 'collectBlob':
     case 'deleteBlob':
       return { reads: [], writes: [operation.digest] };
     case 'refresh':

@@ -145,7 +145,8 @@ export class RepositoryQueue {
     const added = plans.flatMap((plan) => plan.addedEntries);
     const addedManifests = plans.flatMap((plan) => plan.addedManifests);
     const removedManifests = plans.flatMap((plan) => plan.removedManifests);
-    if (removed.length + added.length + addedManifests.length + removedManifests.length > 0) {
+    const revived = plans.flatMap((plan) => plan.revived);
+    if (removed.length + added.length + addedManifests.length + removedManifests.length + revived.length > 0) {
       const chunks = await this.#chunks();
       for (const entry of removed) chunks.remove(entry.position);
       const positions = chunks.append(added.map((entry) => entry.json));
@@ -157,6 +158,8 @@ export class RepositoryQueue {
         addedEntries: added.map((entry, at) => ({ ...entry, position: positions[at] as number })),
         removedManifests,
         addedManifests,
+        candidates: plans.flatMap((plan) => plan.candidates.map((found) => ({ repo: store.name, ...found }))),
+        revived,
       });
       this.#parts.chunks.set(store.name, chunks, chunks.sizeBytes);
     }

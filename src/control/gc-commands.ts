@@ -1,0 +1,64 @@
+import type { Config, StoreConfig } from '#config';
+import { gcJob, gcJobName, gcSettings, noteEverything, systemTime } from '#tasks';
+import type { SweepParts, SweepReport } from '#tasks';
+import { flagArgument } from './control.ts';
+import type { ControlCall, ControlCommands, ControlHost } from './control.ts';
+
+/** `gc.run`: a sweep now, of every store; `dryRun` decides only, `full` looks at everything on the store. */
+export function addGcCommands(commands: ControlCommands): void {
+  commands.add('gc.run', runGc);
+}
+
+/** What a sweep of each store works with. */
+export function gcParts(host: ControlHost): SweepParts[] {
+  const known = partsOf.get(host) ?? makeParts(host);
+  partsOf.set(host, known);
+  return known;
+}
+
+/** One for each host: the sweeps of a process share what they know of their tombstones. */
+const partsOf = new WeakMap<ControlHost, SweepParts[]>();
+
+function makeParts(host: ControlHost): SweepParts[] {
+  const { config, storage, index, keeper, logger } = host;
+  return storage.stores.map((store) => ({
+    storage,
+    index,
+    keeper,
+    logger,
+    store,
+    time: systemTime,
+    settings: gcSettings(settingsOf(config, store.route)),
+    keepUntagged: () => Promise.resolve(false),
+    buriedMs: new Map<string, number>(),
+    startedMs: systemTime.elapsedMs(),
+    serving: host.serving,
+  }));
+}
+
+function settingsOf(config: Config, route: string): StoreConfig | Config['storage'] {
+  return config.storage.subPaths[route] ?? config.storage;
+}
+
+interface StoreReport extends SweepReport {
+  readonly store: string;
+}
+
+async function runGc(call: ControlCall): Promise<{ dryRun: boolean; stores: StoreReport[] }> {
+  const dryRun = flagArgument(call.args, 'dryRun');
+  const stores: StoreReport[] = [];
+  for (const parts of gcParts(call.host)) {
+    if (flagArgument(call.args, 'full')) await noteEverything(parts, call.signal);
+    const settings = dryRun ? { ...parts.settings, dryRun } : parts.settings;
+    const name = `${gcJobName(parts.store.route)} on demand`;
+    const reports: SweepReport[] = [];
+    const job = gcJob({ ...parts, settings }, (report) => reports.push(report));
+    // Waits beside other background work, at its pace.
+    call.host.scheduler.add({ ...job, name, intervalMs: 0, mayStart: () => true });
+    await call.host.scheduler.run(name);
+    await call.host.scheduler.remove(name);
+    for (const report of reports) stores.push({ store: parts.store.route || 'default', ...report });
+    call.progress({ store: parts.store.route || 'default' });
+  }
+  return { dryRun, stores };
+}

@@ -1,0 +1,45 @@
+/**
+ * What may be garbage. Candidates are noted when something loses what held it, so that a sweep reads these and not
+ * the store; tombstones say that bytes are about to be removed. Both are part of the index: losing them loses
+ * nothing, since a full sweep finds garbage again.
+ */
+import type { Digest } from '#oci/digest';
+import type { RepoName } from '#oci/repo-name';
+
+/** Names what to look at beside a single digest. */
+export const WHOLE_REPOSITORY = '*';
+export const UPLOADS = 'uploads';
+
+export interface CandidateRow {
+  readonly repo: RepoName;
+  /** A blob or manifest, all of the repository, or its uploads. */
+  readonly what: Digest | typeof WHOLE_REPOSITORY | typeof UPLOADS;
+  /** Since when it may be garbage, milliseconds since the epoch. */
+  readonly sinceMs: number;
+}
+
+export interface TombstoneRow {
+  readonly repo: RepoName;
+  readonly digest: Digest;
+  readonly sinceMs: number;
+}
+
+export interface Garbage {
+  /** Notes candidates; one that is noted already gets the new time. */
+  addCandidates(candidates: readonly CandidateRow[]): Promise<void>;
+  /** Candidates of before a time, the oldest first, behind `after`. */
+  listCandidates(options: {
+    readonly beforeMs: number;
+    readonly after: CandidateRow | null;
+    readonly limit: number;
+  }): Promise<CandidateRow[]>;
+  /** Times that lie in the future, after a clock jumped back, become `nowMs`. */
+  clampTimes(nowMs: number): Promise<void>;
+  /** Takes candidates off the list, unless they were noted again since. */
+  removeCandidates(candidates: readonly CandidateRow[]): Promise<void>;
+  /** Marks a blob as about to be removed. */
+  addTombstones(tombstones: readonly TombstoneRow[]): Promise<void>;
+  listTombstones(options: { readonly beforeMs: number; readonly limit: number }): Promise<TombstoneRow[]>;
+  findTombstone(repo: RepoName, digest: Digest): Promise<TombstoneRow | null>;
+  removeTombstones(repo: RepoName, digests: readonly Digest[]): Promise<void>;
+}

@@ -1,0 +1,61 @@
+import type { StoreConfig } from '#config';
+import { compileGlob } from '#lib/doublestar';
+import type { Digest } from '#oci/digest';
+import type { RepoName } from '#oci/repo-name';
+import type { GarbageRules } from '#registry';
+
+/** The settings of collection in one store, compiled once. */
+export interface GcSettings {
+  readonly enabled: boolean;
+  /** How old garbage must be. */
+  readonly delayMs: number;
+  /** How old untagged manifests and dangling referrers must be (`retention.delay`). */
+  readonly manifestDelayMs: number;
+  readonly intervalMs: number;
+  /** Minutes of the day in UTC between which a sweep may start; `null`: any time. */
+  readonly window: { readonly fromMinute: number; readonly toMinute: number } | null;
+  /** Decide and log, and change nothing. */
+  readonly dryRun: boolean;
+  rulesOf(repo: RepoName): GarbageRules;
+}
+
+/** Says of a manifest without a tag whether a rule keeps it (`keepUntagged`). */
+export type UntaggedKeeper = (repo: RepoName, digest: Digest) => Promise<boolean>;
+
+type StoreSettings = Pick<StoreConfig, 'gc' | 'gcDelay' | 'gcInterval' | 'gcTimeWindow' | 'retention'>;
+
+/** Without a policy that matches, untagged manifests go and dangling referrers stay (zot). */
+const DEFAULT_RULES: GarbageRules = { deleteUntagged: true, deleteReferrers: false };
+
+export function gcSettings(store: StoreSettings): GcSettings {
+  const policies = (store.retention?.policies ?? []).map((policy) => ({
+    globs: policy.repositories.map((pattern) => compileGlob(pattern)),
+    rules: { deleteUntagged: policy.deleteUntagged, deleteReferrers: policy.deleteReferrers },
+  }));
+  return {
+    enabled: store.gc,
+    delayMs: store.gcDelay,
+    manifestDelayMs: store.retention?.delay ?? store.gcDelay,
+    intervalMs: store.gcInterval,
+    window: readWindow(store.gcTimeWindow),
+    dryRun: store.retention?.dryRun ?? false,
+    rulesOf: (repo) => policies.find(({ globs }) => globs.some((glob) => glob.matches(repo)))?.rules ?? DEFAULT_RULES,
+  };
+}
+
+function readWindow(text: string): GcSettings['window'] {
+  const match = /^\s*(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})\s*$/.exec(text);
+  if (match === null) return null;
+  const [, fromHour, fromMinute, toHour, toMinute] = match.map(Number) as [number, number, number, number, number];
+  return { fromMinute: fromHour * 60 + fromMinute, toMinute: toHour * 60 + toMinute };
+}
+
+/** Whether a sweep may start: in the window, whose end is excluded and which may wrap midnight. */
+export function inWindow(window: GcSettings['window'], nowMs: number): boolean {
+  if (window === null) return true;
+  const minute = Math.floor(nowMs / 60_000) % 1440;
+  const { fromMinute, toMinute } = window;
+  return fromMinute <= toMinute
+    ? minute >= fromMinute && minute < toMinute
+    : minute >= fromMinute || minute < toMinute;
+}
