@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { isDigest, parseDigest } from '#oci/digest';
 import type { Digest } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
-import { parseRepoName } from '#oci/repo-name';
+import { isRepoName } from '#oci/repo-name';
 import type { RepoName } from '#oci/repo-name';
 import type { UploadBody } from '#registry';
 import { contentLength, hasBody } from '../body.ts';
@@ -21,11 +21,10 @@ export const postUpload: Handler = async (request, reply, services) => {
   const mount = queryValue(request, 'mount');
   const from = queryValue(request, 'from');
   const digest = queryValue(request, 'digest');
-  if (mount !== null && isDigest(mount)) {
-    // A source that no repository can be named as is no source: the client is asked to upload instead.
-    const mounted = await services.registry.mountBlob(repo, mount, sourceOf(from), (source) =>
-      caller.may(source, 'read'),
-    );
+  // What names no blob or no repository cannot be mounted: the client is asked to upload instead.
+  if (mount !== null && isDigest(mount) && (from === null || from === '' || isRepoName(from))) {
+    const mayRead = (source: RepoName): boolean => caller.may(source, 'read');
+    const mounted = await services.registry.mountBlob(repo, mount, from === '' ? null : from, mayRead);
     if (mounted) return created(reply, repo, mount);
   }
   if (digest !== null) {
@@ -37,10 +36,6 @@ export const postUpload: Handler = async (request, reply, services) => {
   const id = await services.registry.uploads.start(repo);
   return progress(reply, 202, { repo, id }, 0);
 };
-
-function sourceOf(from: string | null): RepoName | null {
-  return from === null || from === '' ? null : parseRepoName(from);
-}
 
 /** PATCH (distribution-spec, "Pushing a blob in chunks"): with Content-Range a chunk in order, without one a stream. */
 export const patchUpload: Handler = async (request, reply, services) => {
