@@ -25,29 +25,38 @@ export function noteSentBytes(response: RawResponse, bodyBytes: number): void {
   sentBytes.set(response, bodyBytes);
 }
 
-/** What is known of a request besides itself and its answer. */
+/** What the log line of a request needs beside the request and its answer. */
 export interface RequestCourse {
+  /** Kept from the start: a connection that is gone at the end has no address any more. */
   readonly clientIP: string;
-  readonly elapsedMs: number;
+  readonly startedMs: number;
+  /** The answer was taken, or the client has left. */
+  isClosed: boolean;
+}
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set before anything else happens to a request. */
+    course: RequestCourse;
+  }
+}
+
+export function beginCourse(request: FastifyRequest): RequestCourse {
+  return { clientIP: addressOf(request.raw.socket), startedMs: performance.now(), isClosed: false };
 }
 
 /** Writes zot's access log line of a request that is over: answered, or given up by its client. */
-export function logRequest(
-  logger: Logger,
-  request: FastifyRequest,
-  reply: FastifyReply,
-  course: RequestCourse,
-): void {
+export function logRequest(logger: Logger, request: FastifyRequest, reply: FastifyReply): void {
   const { raw } = request;
   logger.info(
     {
       module: 'http',
       component: 'session',
-      clientIP: course.clientIP,
+      clientIP: request.course.clientIP,
       method: raw.method,
       path: maskedUrl(request.originalUrl),
-      statusCode: reply.raw.statusCode,
-      latency: goDuration(course.elapsedMs),
+      statusCode: reply.raw.headersSent ? reply.raw.statusCode : reply.statusCode,
+      latency: goDuration(performance.now() - request.course.startedMs),
       bodySize: bodyBytesOf(reply, raw.method),
       headers: shownHeaders(raw.headers),
       requestId: request.id,

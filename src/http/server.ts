@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import fastify from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '#lib/logger';
-import { addressOf, logRequest } from './access-log.ts';
+import { beginCourse, logRequest } from './access-log.ts';
 import { hasBody, isAwaitingContinue } from './body.ts';
 import type { Services } from './context.ts';
 import { JSON_TYPE, sendJson } from './context.ts';
@@ -65,7 +65,7 @@ export function buildServer(options: ServerOptions): HttpServer {
   });
   // Bodies stay on the wire until a handler asks for them, whatever type they claim to have.
   for (const method of BODY_METHODS) app.addHttpMethod(method, { hasBody: false, overrideExisting: true });
-  addHooks(app, begin);
+  addHooks(app, begin, options.logger);
   addRoutes(app, options);
   app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, options));
   return app;
@@ -90,19 +90,19 @@ function requestBeginning(options: ServerOptions): Beginning {
   const cors = corsHeaders(options.allowOrigin);
   const always = { ...cors.always, 'x-content-type-options': 'nosniff' };
   return (request, reply) => {
-    const startedMs = performance.now();
-    // A connection that is gone at the end has no address any more.
-    const clientIP = addressOf(request.raw.socket);
+    request.course = beginCourse(request);
     reply.headers(always).header('x-request-id', request.id);
     if (request.headers.origin !== undefined) reply.headers(cors.toBrowsers);
     // Comes also when the client went away, which `finish` does not.
     reply.raw.once('close', () => {
-      logRequest(options.logger, request, reply, { clientIP, elapsedMs: performance.now() - startedMs });
+      request.course.isClosed = true;
+      // What is not answered yet gets its line with the status that it would have had.
+      if (reply.raw.headersSent) logRequest(options.logger, request, reply);
     });
   };
 }
 
-function addHooks(app: FastifyInstance, begin: Beginning): void {
+function addHooks(app: FastifyInstance, begin: Beginning, logger: Logger): void {
   app.addHook('onRequest', (request, reply, done) => {
     begin(request, reply);
     const clean = cleanedUrl(request.originalUrl);
@@ -110,8 +110,9 @@ function addHooks(app: FastifyInstance, begin: Beginning): void {
     reply.code(301).header('location', clean).send();
     return undefined;
   });
-  app.addHook('onSend', (request, _reply, payload, done) => {
-    lingerOnBody(request);
+  app.addHook('onSend', (request, reply, payload, done) => {
+    if (request.course.isClosed) logRequest(logger, request, reply);
+    else lingerOnBody(request);
     done(null, payload);
   });
 }
@@ -131,6 +132,7 @@ function lingerOnBody(request: FastifyRequest): void {
 function addRoutes(app: FastifyInstance, options: ServerOptions): void {
   const routes = [...ROUTES, ...(options.routes ?? [])];
   app.decorateRequest('caller', null);
+  app.decorateRequest('course');
   for (const route of routes) {
     const { method, url } = route;
     app.route({ method, url, handler: (request, reply) => answer(route, request, reply, options.services) });

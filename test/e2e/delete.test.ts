@@ -49,7 +49,8 @@ test('deleting by digest takes all tags and the bytes of the manifest', async ()
   await pushImage(served, 'digest', image, 'v1');
   await pushManifest(served, 'digest', image.manifest, 'v2');
   expectStatus(await remove('digest', image.manifest.digest), 202);
-  for (const reference of ['v1', 'v2', image.manifest.digest]) assert.equal(await status('digest', reference), 404);
+  for (const reference of ['v1', 'v2', image.manifest.digest])
+    assert.equal(await status('digest', reference), 404);
   const left = await filesBelow(served.root);
   assert.ok(!left.some((name) => name.endsWith(image.manifest.digest.slice(7))));
   const blob = await served.request('GET', `/v2/digest/blobs/${image.manifest.digest}`);
@@ -131,7 +132,9 @@ test('a manifest whose bytes another manifest has as a layer leaves its bytes', 
   const image = imageOf('as layer');
   await pushImage(served, 'layered', image, 'v1');
   const { digest, bytes } = image.manifest;
-  const wrapper = imageOf('wrapper', { layers: [{ mediaType: 'application/octet-stream', digest, size: bytes.length }] });
+  const wrapper = imageOf('wrapper', {
+    layers: [{ mediaType: 'application/octet-stream', digest, size: bytes.length }],
+  });
   await pushBlob(served, 'layered', wrapper.config);
   await pushManifest(served, 'layered', wrapper.manifest, 'wrapper');
   expectStatus(await remove('layered', digest), 202);

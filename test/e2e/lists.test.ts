@@ -58,7 +58,17 @@ test('n=0 is an empty page without a Link', async () => {
 });
 
 test('an n that is no number, and parameters given twice, are refused', async () => {
-  const queries = ['?n=', '?n=-1', '?n=a', '?n=1.5', '?n=1e3', '?n=9999999999', '?n=1&n=2', '?last=a&last=b', '?n=%00'];
+  const queries = [
+    '?n=',
+    '?n=-1',
+    '?n=a',
+    '?n=1.5',
+    '?n=1e3',
+    '?n=9999999999',
+    '?n=1&n=2',
+    '?last=a&last=b',
+    '?n=%00',
+  ];
   for (const query of queries) assert.equal(statusAndCode(await list(query)), '400 REQUEST_INVALID', query);
 });
 
@@ -70,7 +80,10 @@ test('a repository nobody pushed to is unknown; one whose tags are deleted has n
   assert.equal(statusAndCode(await served.request('GET', '/v2/none/tags/list')), '404 NAME_UNKNOWN');
   await pushImage(served, 'list/bare', image, 'only');
   expectStatus(await served.request('DELETE', '/v2/list/bare/manifests/only'), 202);
-  assert.deepEqual(jsonOf(await served.request('GET', '/v2/list/bare/tags/list')), { name: 'list/bare', tags: [] });
+  assert.deepEqual(jsonOf(await served.request('GET', '/v2/list/bare/tags/list')), {
+    name: 'list/bare',
+    tags: [],
+  });
 });
 
 test('the folder above a repository is none', async () => {

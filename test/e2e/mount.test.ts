@@ -73,7 +73,10 @@ test('a parameter that is given twice is refused', async () => {
   for (const query of [`mount=${digest}&mount=${digest}`, `mount=${digest}&from=source&from=source`]) {
     assert.equal(statusAndCode(await mount('target/f', query)), '400 REQUEST_INVALID');
   }
-  assert.deepEqual((await filesBelow(served.root)).filter((name) => name.startsWith('target/f')), []);
+  assert.deepEqual(
+    (await filesBelow(served.root)).filter((name) => name.startsWith('target/f')),
+    [],
+  );
 });
 
 test('a mount shares nothing that a deletion in the source takes away', async () => {

@@ -45,7 +45,10 @@ async function refused(manifest: Content, reference = 'v1'): Promise<Answer> {
 
 test('missing content is named, all of it', async () => {
   const missing = [1, 2, 3].map((at) => contentOf(`missing ${at}`, OCI_LAYER));
-  const manifest = manifestOf({ config: configRow, layers: [layerRow, ...missing.map((one) => descriptorOf(one))] });
+  const manifest = manifestOf({
+    config: configRow,
+    layers: [layerRow, ...missing.map((one) => descriptorOf(one))],
+  });
   const answer = await refused(manifest);
   assert.equal(statusAndCode(answer), '400 MANIFEST_BLOB_UNKNOWN');
   assert.deepEqual(
@@ -64,7 +67,10 @@ test('a missing child of an index is named', async () => {
 
 test('content of another repository is missing here', async () => {
   await pushBlob(served, 'elsewhere', contentOf('over there', OCI_LAYER));
-  const manifest = manifestOf({ config: configRow, layers: [descriptorOf(contentOf('over there', OCI_LAYER))] });
+  const manifest = manifestOf({
+    config: configRow,
+    layers: [descriptorOf(contentOf('over there', OCI_LAYER))],
+  });
   assert.equal(statusAndCode(await refused(manifest)), '400 MANIFEST_BLOB_UNKNOWN');
 });
 
@@ -94,7 +100,8 @@ test('a document that could be read as two kinds is refused (CVE-2021-41190)', a
 test('what is no manifest is refused with the reason', async () => {
   const raw = (text: string | Buffer): Content => contentOf(text, OCI_MANIFEST);
   const nested = `${'['.repeat(100_000)}${']'.repeat(100_000)}`;
-  const bad = (members: Record<string, unknown>): Content => manifestOf({ config: configRow, layers: [], ...members });
+  const bad = (members: Record<string, unknown>): Content =>
+    manifestOf({ config: configRow, layers: [], ...members });
   const documents: readonly Content[] = [
     raw(''),
     raw('x'),
@@ -145,14 +152,23 @@ test('a digest that is not that of the bytes is refused', async () => {
 });
 
 test('a reference that looks like a digest and is none, or is no tag, is refused', async () => {
-  const references = ['sha256:abc', `sha256:${'a'.repeat(65)}`, `sha512:${'a'.repeat(64)}`, 'md5:abc', 'blake3:00'];
+  const references = [
+    'sha256:abc',
+    `sha256:${'a'.repeat(65)}`,
+    `sha512:${'a'.repeat(64)}`,
+    'md5:abc',
+    'blake3:00',
+  ];
   for (const reference of references) {
     assert.equal(statusAndCode(await refused(image.manifest, reference)), '400 DIGEST_INVALID', reference);
   }
   const tags = ['.latest', '-latest', 'a'.repeat(129), 'a%2Bb', 'a+b', 'caf%C3%A9', '@', '~', '%20'];
   for (const tag of tags) {
     const answer = await putManifest(served, 'refused', image.manifest, tag);
-    assert.ok(['400 MANIFEST_INVALID', '404 NOT_FOUND'].includes(statusAndCode(answer)), `${tag}: ${answer.text}`);
+    assert.ok(
+      ['400 MANIFEST_INVALID', '404 NOT_FOUND'].includes(statusAndCode(answer)),
+      `${tag}: ${answer.text}`,
+    );
   }
 });
 
@@ -163,7 +179,7 @@ test('a media type that is no manifest’s, or none, is 415', async () => {
       headers: type === undefined ? {} : { 'content-type': type },
       body: image.manifest.bytes,
     });
-    assert.equal(statusAndCode(answer), '415 MANIFEST_INVALID', type);
+    assert.equal(statusAndCode(answer), '415 MANIFEST_INVALID', String(type));
   }
 });
 

@@ -54,7 +54,10 @@ test('the same push again answers the same', async () => {
   const image = imageOf('again');
   await pushImage(served, 'again', image, 'v1');
   await pushImage(served, 'again', image, 'v1');
-  assert.deepEqual(jsonOf(await served.request('GET', '/v2/again/tags/list')), { name: 'again', tags: ['v1'] });
+  assert.deepEqual(jsonOf(await served.request('GET', '/v2/again/tags/list')), {
+    name: 'again',
+    tags: ['v1'],
+  });
 });
 
 test('a tag moves, and the digest that it left is still pulled (zot: 404)', async () => {
@@ -114,7 +117,10 @@ test('tag parameters are checked, and go with a digest only', async () => {
   }
   const byTag = await putManifest(served, 'checked', image.manifest, 'v2?tag=v3');
   assert.equal(statusAndCode(byTag), '400 MANIFEST_INVALID');
-  assert.deepEqual(jsonOf(await served.request('GET', '/v2/checked/tags/list')), { name: 'checked', tags: ['v1'] });
+  assert.deepEqual(jsonOf(await served.request('GET', '/v2/checked/tags/list')), {
+    name: 'checked',
+    tags: ['v1'],
+  });
 });
 
 test('a subject is named in the answer, there or not', async () => {
@@ -137,7 +143,11 @@ test('artifacts: the empty descriptor, no layers, unknown members and config typ
   await pushBlob(served, 'artifact', empty);
   await pushBlob(served, 'artifact', odd);
   const manifests = [
-    manifestOf({ artifactType: 'application/vnd.example', config: descriptorOf(empty), layers: [descriptorOf(empty)] }),
+    manifestOf({
+      artifactType: 'application/vnd.example',
+      config: descriptorOf(empty),
+      layers: [descriptorOf(empty)],
+    }),
     manifestOf({ config: descriptorOf(odd), layers: [] }),
     manifestOf({ config: { ...descriptorOf(empty), data: 'e30=' }, layers: [], unknown: { a: [1, null] } }),
   ];

@@ -35,7 +35,12 @@ const subject = imageOf('subject').manifest;
 const empty = contentOf('{}', OCI_EMPTY);
 
 const artifact = (members: Record<string, unknown>): Content =>
-  manifestOf({ config: descriptorOf(empty), layers: [descriptorOf(empty)], subject: descriptorOf(subject), ...members });
+  manifestOf({
+    config: descriptorOf(empty),
+    layers: [descriptorOf(empty)],
+    subject: descriptorOf(subject),
+    ...members,
+  });
 
 const signature = artifact({ artifactType: 'application/vnd.sig', annotations: { by: 'anna' } });
 const sbom = artifact({ artifactType: 'application/vnd.sbom' });
@@ -67,7 +72,8 @@ const sorted = (...contents: Content[]): string[] => contents.map(({ digest }) =
 test('all manifests that name the subject are listed, with type and annotations', async () => {
   const entries = entriesOf(await referrers(subject.digest));
   assert.deepEqual(entries.map(({ digest }) => digest).sort(), sorted(...all));
-  const entry = (content: Content): Entry | undefined => entries.find(({ digest }) => digest === content.digest);
+  const entry = (content: Content): Entry | undefined =>
+    entries.find(({ digest }) => digest === content.digest);
   const { mediaType, digest, bytes } = signature;
   assert.deepEqual(entry(signature), {
     mediaType,
@@ -86,7 +92,10 @@ test('artifactType filters, may be repeated, and says that it was applied', asyn
   const one = await referrers(subject.digest, '?artifactType=application/vnd.sig');
   assert.deepEqual(digestsOf(one).sort(), sorted(signature, byIndex));
   assert.equal(one.headers['oci-filters-applied'], 'artifactType');
-  const two = await referrers(subject.digest, '?artifactType=application%2Fvnd.sig&artifactType=application/vnd.sbom');
+  const two = await referrers(
+    subject.digest,
+    '?artifactType=application%2Fvnd.sig&artifactType=application/vnd.sbom',
+  );
   assert.deepEqual(digestsOf(two).sort(), sorted(signature, byIndex, sbom));
   assert.deepEqual(digestsOf(await referrers(subject.digest, '?artifactType=none')), []);
   const none = await referrers(subject.digest);
@@ -155,7 +164,10 @@ test('10,500 referrers come in pages of at most 4 MiB, joined by Link, each once
     }
     assert.equal(seen.size, count);
     assert.ok(pages > 1);
-    const filtered = await many.request('GET', `/v2/many/referrers/${subject.digest}?artifactType=application/vnd.n7`);
+    const filtered = await many.request(
+      'GET',
+      `/v2/many/referrers/${subject.digest}?artifactType=application/vnd.n7`,
+    );
     assert.equal(digestsOf(filtered).length, count / 10);
     assert.equal(filtered.headers.link, undefined);
   } finally {
@@ -172,7 +184,10 @@ async function writeReferrers(folder: string, count: number): Promise<void> {
   const rows: string[] = [];
   for (let at = 0; at < count; at += 1) {
     const pad = createHash('sha512').update(String(at)).digest('hex');
-    const { bytes, digest } = artifact({ artifactType: `application/vnd.n${at % 10}`, annotations: { pad, at: `${at}` } });
+    const { bytes, digest } = artifact({
+      artifactType: `application/vnd.n${at % 10}`,
+      annotations: { pad, at: `${at}` },
+    });
     await writeFile(path.join(blobs, digest.slice(7)), bytes);
     rows.push(JSON.stringify({ mediaType: OCI_MANIFEST, digest, size: bytes.length }));
   }

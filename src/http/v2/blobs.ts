@@ -4,6 +4,7 @@ import type { Logger } from '#lib/logger';
 import { RegistryError } from '#oci/errors';
 import type { OpenBlob } from '#registry';
 import { noteSentBytes } from '../access-log.ts';
+import { ClientGone } from '../body.ts';
 import { isNotModified, rangeApplies } from '../conditional.ts';
 import { digestOfPath, repoOf } from '../context.ts';
 import type { Handler } from '../context.ts';
@@ -130,6 +131,7 @@ async function sendParts(
   headers: Headers,
   write: () => Promise<number>,
 ): Promise<FastifyReply> {
+  if (reply.request.course.isClosed) throw new ClientGone('the client left before the answer');
   reply.hijack();
   const all = { ...reply.getHeaders(), ...headers } as Record<string, string | number>;
   reply.raw.writeHead(status, all);
