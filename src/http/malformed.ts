@@ -29,7 +29,7 @@ export function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket, lo
   const clientIP = addressOf(socket);
   logger.info({ module: 'http', clientIP, statusCode: status, reason: error.code }, `refused: ${message}`);
   if (!socket.writable || hasBegunAnswer(socket)) return void socket.destroy(error);
-  socket.end(answerText(status, message));
+  socket.end(answerText(status, message, isHead(error)));
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(timer));
 }
@@ -40,7 +40,12 @@ function hasBegunAnswer(socket: Socket): boolean {
   return _httpMessage?.headersSent === true;
 }
 
-function answerText(status: number, message: string): string {
+/** The parser hands over the bytes that it choked on; an answer to HEAD must have no body. */
+function isHead(error: NodeJS.ErrnoException & { readonly rawPacket?: Buffer }): boolean {
+  return error.rawPacket?.subarray(0, 5).toString('latin1') === 'HEAD ';
+}
+
+function answerText(status: number, message: string, isWithoutBody: boolean): string {
   const code = status === 408 ? 'REQUEST_TIMEOUT' : 'REQUEST_INVALID';
   const body = problemBody(problemOf(new RegistryError(code, { status, message })));
   return [
@@ -50,6 +55,6 @@ function answerText(status: number, message: string): string {
     'X-Content-Type-Options: nosniff',
     'Connection: close',
     '',
-    body,
+    isWithoutBody ? '' : body,
   ].join('\r\n');
 }
