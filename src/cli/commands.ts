@@ -1,3 +1,4 @@
+import { storageCommands } from './storage-commands.ts';
 import type { Command, Flag } from './command.ts';
 
 /**
@@ -136,4 +137,13 @@ const worker: Command = {
   },
 };
 
-export const zotCommands: readonly Command[] = [serve, verify, schema, check, licenses, keeper, worker];
+export const zotCommands: readonly Command[] = [
+  serve,
+  verify,
+  schema,
+  check,
+  ...storageCommands,
+  licenses,
+  keeper,
+  worker,
+];

@@ -42,7 +42,7 @@ export async function runChild(name: string, start: (order: Start, log: Log) => 
   } finally {
     log.flush();
     // The open channel would keep the process alive.
-    if (process.connected) process.disconnect();
+    if (process.connected) process.disconnect?.();
   }
 }
 

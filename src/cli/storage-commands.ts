@@ -1,0 +1,51 @@
+import type { Argument, Command, Flag } from './command.ts';
+
+/** Commands on a storage folder: answered by the server that serves it, or here when nobody does. */
+
+/** What these commands work on. */
+export const target: Argument = {
+  name: 'config',
+  required: false,
+  help: 'The configuration of the server, or its storage folder; without one, ./zot-data.',
+};
+
+export const json: Flag = { name: 'json', help: 'Print the result as JSON, for programs.' };
+
+const gc: Command = {
+  name: 'gc',
+  summary: 'Collect garbage now.',
+  description: [
+    'Removes what nothing needs any more: blobs, manifests without a tag, uploads that were given up.',
+    'What is younger than storage.gcDelay stays. A running server goes on serving: it marks blobs first and removes',
+    'their bytes when a grace is over, so that no push in flight loses what it needs.',
+  ].join('\n'),
+  args: [target],
+  flags: [
+    { name: 'dry-run', help: 'Say what would be removed, and remove nothing.' },
+    { name: 'full', help: 'Look at everything on the store, not only at what was noted as possible garbage.' },
+    json,
+  ],
+  examples: ['zot gc config.json --dry-run', 'zot gc /var/lib/registry --full'],
+  async run(call, io) {
+    const { gcCommand } = await import('./gc.ts');
+    const [path = ''] = call.positionals;
+    const flags = { dryRun: call.isSet('dry-run'), full: call.isSet('full'), json: call.isSet('json') };
+    return gcCommand({ target: path, ...flags }, io);
+  },
+};
+
+const tasks: Command = {
+  name: 'tasks',
+  summary: 'Show what background work runs, waits, and how it ended last.',
+  description: 'Asks the server that serves the folder for its background work.',
+  args: [target],
+  flags: [json],
+  examples: ['zot tasks config.json', 'zot tasks config.json --json'],
+  async run(call, io) {
+    const { tasksCommand } = await import('./tasks.ts');
+    const [path = ''] = call.positionals;
+    return tasksCommand({ target: path, json: call.isSet('json') }, io);
+  },
+};
+
+export const storageCommands: readonly Command[] = [gc, tasks];
