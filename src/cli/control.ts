@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { ConfigError, configFromObject, defaultConfig, formatProblem, loadConfig } from '#config';
 import type { Config } from '#config';
 import { ControlRefusal } from '#control';
@@ -49,8 +49,7 @@ export async function runControl(run: ControlRun, io: CommandIo): Promise<number
 /** A folder stands for a configuration that names it and nothing else. */
 function configOf(target: string): Config {
   if (target === '') return defaultConfig();
-  const isFolder = existsSync(join(target, '_zot')) || existsSync(join(target, '.'));
-  if (!isFolder) return loadConfig(target).config;
+  if (statSync(target, { throwIfNoEntry: false })?.isDirectory() !== true) return loadConfig(target).config;
   return configFromObject({ storage: { rootDirectory: target } }).config;
 }
 
