@@ -1,4 +1,4 @@
-import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { DatabaseSync, StatementResultingChanges, StatementSync } from 'node:sqlite';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import type { BlobRow, EntryRow, NewManifest, RepositoryState } from '../index-contract.ts';
@@ -32,11 +32,11 @@ const STATEMENTS = {
   removeBlob: 'DELETE FROM blobs WHERE repo = ? AND digest = ?',
   removeBlobsOf: 'DELETE FROM blobs WHERE repo = ?',
   sliceEntries: `DELETE FROM entries WHERE repo = ?1
-    AND position IN (SELECT position FROM entries WHERE repo = ?1 LIMIT ?2)`,
+    AND position IN (SELECT position FROM entries WHERE repo = ?1 ORDER BY position LIMIT ?2)`,
   sliceManifests: `DELETE FROM manifests WHERE repo = ?1
     AND digest IN (SELECT digest FROM manifests WHERE repo = ?1 LIMIT ?2)`,
   sliceReferences: `DELETE FROM refs WHERE repo = ?1
-    AND parent IN (SELECT DISTINCT parent FROM refs WHERE repo = ?1 LIMIT ?2)`,
+    AND (parent, digest, role) IN (SELECT parent, digest, role FROM refs WHERE repo = ?1 LIMIT ?2)`,
 } as const;
 
 /** The writing statements of the index, prepared once and named. Ids are those of `repositories`. */
@@ -87,53 +87,58 @@ export class IndexRows {
     return old;
   }
 
-  addEntry(id: number, entry: EntryRow): void {
-    this.#statements.addEntry.run(id, entry.position, entry.digest, entry.tag, entry.json);
+  // The methods below give the number of rows that they wrote or removed.
+
+  addEntry(id: number, entry: EntryRow): number {
+    return changes(this.#statements.addEntry.run(id, entry.position, entry.digest, entry.tag, entry.json));
   }
 
-  removeEntry(id: number, position: number): void {
-    this.#statements.removeEntry.run(id, position);
+  removeEntry(id: number, position: number): number {
+    return changes(this.#statements.removeEntry.run(id, position));
   }
 
-  addManifest(id: number, manifest: NewManifest): void {
+  /** Adds a manifest, in place of one that was read in another way. */
+  addManifest(id: number, manifest: NewManifest): number {
     const { digest, mediaType, sizeBytes, projection } = manifest;
     const annotations = projection?.annotations == null ? null : JSON.stringify(projection.annotations);
     const subject = projection?.subject ?? null;
     const artifactType = projection?.artifactType ?? null;
     this.#statements.addManifest.run(id, digest, mediaType, sizeBytes, subject, artifactType, annotations);
+    this.#statements.removeReferences.run(id, digest);
     for (const reference of projection?.references ?? []) {
       this.#statements.addReference.run(id, digest, reference.digest, reference.role, reference.mediaType);
     }
+    return 1 + (projection?.references.length ?? 0);
   }
 
-  removeManifest(id: number, digest: Digest): void {
-    this.#statements.removeManifest.run(id, digest);
-    this.#statements.removeReferences.run(id, digest);
+  removeManifest(id: number, digest: Digest): number {
+    const removed = changes(this.#statements.removeManifest.run(id, digest));
+    return removed + changes(this.#statements.removeReferences.run(id, digest));
   }
 
   /** Copies a manifest with what it refers to from one id to another. */
-  copyManifest(from: number, to: number, digest: Digest): void {
-    this.#statements.copyManifest.run(from, to, digest);
-    this.#statements.copyReferences.run(from, to, digest);
+  copyManifest(from: number, to: number, digest: Digest): number {
+    const copied = changes(this.#statements.copyManifest.run(from, to, digest));
+    return copied + changes(this.#statements.copyReferences.run(from, to, digest));
   }
 
-  addBlob(repo: RepoName, blob: BlobRow): void {
-    this.#statements.addBlob.run(repo, blob.digest, blob.sizeBytes);
+  addBlob(repo: RepoName, blob: BlobRow): number {
+    return changes(this.#statements.addBlob.run(repo, blob.digest, blob.sizeBytes));
   }
 
-  removeBlob(repo: RepoName, digest: Digest): void {
-    this.#statements.removeBlob.run(repo, digest);
+  removeBlob(repo: RepoName, digest: Digest): number {
+    return changes(this.#statements.removeBlob.run(repo, digest));
   }
 
-  removeBlobsOf(repo: RepoName): void {
-    this.#statements.removeBlobsOf.run(repo);
+  removeBlobsOf(repo: RepoName): number {
+    return changes(this.#statements.removeBlobsOf.run(repo));
   }
 
   /** Removes some rows of an id without a name, the id itself at last; gives whether there may be more. */
   removeSlice(id: number, rows: number): boolean {
     const statements = this.#statements;
     for (const slice of [statements.sliceEntries, statements.sliceManifests, statements.sliceReferences]) {
-      if (Number(slice.run(id, rows).changes) > 0) return true;
+      if (changes(slice.run(id, rows)) > 0) return true;
     }
     statements.removeRepository.run(id);
     return false;
@@ -147,6 +152,16 @@ export class IndexRows {
   }
 }
 
+function changes(result: StatementResultingChanges): number {
+  return Number(result.changes);
+}
+
 function stateValues(state: RepositoryState): [string, number, string, string, string | null] {
-  return [state.fingerprint, state.doubtfulUntilMs, state.head, JSON.stringify(state.unreadable), state.problem];
+  return [
+    state.fingerprint,
+    state.doubtfulUntilMs,
+    state.head,
+    JSON.stringify(state.unreadable),
+    state.problem,
+  ];
 }
