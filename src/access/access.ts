@@ -6,6 +6,7 @@ import type { AccessParts } from './authenticators.ts';
 import { ComposedAccess, OPEN_ACCESS } from './composed-access.ts';
 import type { Access } from './contract.ts';
 import { METHODS } from './methods.ts';
+import { openPolicy } from './policy/open-policy.ts';
 import type { PlacedAuthenticator } from './identification.ts';
 
 export { ANONYMOUS } from './contract.ts';
@@ -38,8 +39,8 @@ export type {
  */
 export async function openAccess(config: Config, parts: AccessParts): Promise<Access> {
   const configured = METHODS.filter((method) => method.isConfigured(config));
-  const { accessControl, realm } = config.http;
-  if (configured.length === 0 && accessControl === undefined) return OPEN_ACCESS;
+  const policy = await openPolicy(config, parts.logger);
+  if (configured.length === 0 && policy === null) return OPEN_ACCESS;
   const opened: PlacedAuthenticator[] = [];
   try {
     for (const { method, place, key } of configured) {
@@ -47,7 +48,7 @@ export async function openAccess(config: Config, parts: AccessParts): Promise<Ac
       if (open === undefined) throw new StartError(`${key}: this build has no way to sign in by ${method}`);
       opened.push({ place, authenticator: await open(config, parts) });
     }
-    return new ComposedAccess({ authenticators: opened, accessControl, realm });
+    return new ComposedAccess({ authenticators: opened, policy, realm: config.http.realm });
   } catch (error) {
     await Promise.allSettled(opened.map(({ authenticator }) => authenticator.close()));
     throw error;

@@ -1,20 +1,21 @@
-import type { Config } from '#config';
-import { StartError } from '#lib/start-error';
 import type { RepoName } from '#oci/repo-name';
 import { Challenges } from './challenges.ts';
 import { ANONYMOUS } from './contract.ts';
 import type { Access, AccessRequest, Decision, Identity, Question, Refused, Wanted } from './contract.ts';
 import { Identification } from './identification.ts';
 import type { PlacedAuthenticator } from './identification.ts';
+import type { Policy } from './policy/policy.ts';
 
 export interface ComposedParts {
   readonly authenticators: readonly PlacedAuthenticator[];
-  readonly accessControl: Config['http']['accessControl'];
+  /** `null`: whoever has signed in may do everything. */
+  readonly policy: Policy | null;
   readonly realm: string;
 }
 
 const ALLOWED: Decision = { allowed: true, reason: null };
 const DENIED: Decision = { allowed: false, reason: null };
+const MISSING_SCOPE: Decision = { allowed: false, reason: null, missingScope: true };
 
 /** Nothing is configured. */
 export const OPEN_ACCESS: Access = {
@@ -43,7 +44,6 @@ export class ComposedAccess implements Access {
 
   constructor(parts: ComposedParts) {
     this.#parts = parts;
-    if (parts.accessControl !== undefined) throw new StartError('http.accessControl: not in this build yet');
     this.#identification = new Identification(parts.authenticators);
     this.#challenges = new Challenges(
       parts.authenticators.map(({ authenticator }) => authenticator),
@@ -55,28 +55,63 @@ export class ComposedAccess implements Access {
     return this.#identification.identify(request);
   }
 
-  decide({ identity }: Question): Decision {
-    return isSomebody(identity) ? ALLOWED : DENIED;
+  /** The policies and, for tokens and keys, their scope: both must permit it. */
+  decide(question: Question): Decision {
+    const { identity, repo, action } = question;
+    const { scope, scopeOnly } = identity;
+    const inScope = scope === null ? !scopeOnly : scope.permits(repo, action);
+    if (scopeOnly) return inScope ? ALLOWED : MISSING_SCOPE;
+    const decision = this.#decideByPolicy(question);
+    if (!decision.allowed || inScope) return decision;
+    // Another token may reach further; an API key stays what it is.
+    return identity.method === 'apikey' ? DENIED : MISSING_SCOPE;
   }
 
-  sees(identity: Identity, _repo: RepoName, _request: AccessRequest): boolean {
-    return isSomebody(identity);
+  #decideByPolicy(question: Question): Decision {
+    const { policy } = this.#parts;
+    if (policy !== null) return policy.decide(question);
+    return isSomebody(question.identity) ? ALLOWED : DENIED;
   }
 
-  admits(identity: Identity, _request: AccessRequest): boolean {
-    return isSomebody(identity);
+  sees(identity: Identity, repo: RepoName, request: AccessRequest): boolean {
+    const { scope, scopeOnly } = identity;
+    if (scope === null ? scopeOnly : !scope.sees(repo)) return false;
+    return (
+      scopeOnly || this.#decideByPolicy({ identity, repo, action: 'read', request, reference: '' }).allowed
+    );
   }
 
-  isAdmin(identity: Identity, _request: AccessRequest): boolean {
-    return isSomebody(identity);
+  admits(identity: Identity, request: AccessRequest): boolean {
+    if (isSomebody(identity)) return true;
+    const anonymous = this.#parts.policy?.anonymous ?? 'nothing';
+    return anonymous !== 'nothing' && !(anonymous === 'some' && this.#mustAskDocker(request));
+  }
+
+  /** Docker sends its credentials only when `/v2/` itself asks for them. */
+  #mustAskDocker({ url, userAgent }: AccessRequest): boolean {
+    const [path] = url.split('?', 1);
+    const isDocker = userAgent.startsWith('docker/') || userAgent.includes('Docker-Client');
+    return isDocker && (path === '/v2/' || path === '/v2') && this.#takesHeaders();
+  }
+
+  #takesHeaders(): boolean {
+    return this.#parts.authenticators.some(({ place }) => place === 'header');
+  }
+
+  isAdmin(identity: Identity, request: AccessRequest): boolean {
+    if (isNarrowed(identity)) return false;
+    const { policy } = this.#parts;
+    return policy === null ? isSomebody(identity) : policy.isAdmin(identity, request);
   }
 
   mayReadMetrics(identity: Identity): boolean {
-    return isSomebody(identity);
+    if (isNarrowed(identity)) return false;
+    const { policy } = this.#parts;
+    return policy === null ? isSomebody(identity) : policy.mayReadMetrics(identity);
   }
 
-  detectsCollisions(_question: Omit<Question, 'action'>): boolean {
-    return false;
+  detectsCollisions(question: Omit<Question, 'action'>): boolean {
+    return !question.identity.scopeOnly && this.#parts.policy?.detectsCollisions(question) === true;
   }
 
   challenges(request: AccessRequest, wanted: Wanted | null): readonly string[] {
@@ -90,4 +125,9 @@ export class ComposedAccess implements Access {
 
 function isSomebody(identity: Identity): boolean {
   return identity.method !== 'none';
+}
+
+/** What concerns all is not in the scope of any token or key. */
+function isNarrowed(identity: Identity): boolean {
+  return identity.scope !== null || identity.scopeOnly;
 }

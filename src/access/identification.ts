@@ -31,7 +31,9 @@ export class Identification {
     const [offered = ''] = request.authorization;
     const inHeader = this.#byPlace.get('header');
     if (inHeader !== undefined && offered.trim() !== '' && offered.trim().toLowerCase() !== NOBODY) {
-      return (await firstAnswer(inHeader, request)) ?? refusal('credentials of a kind that is not configured');
+      return (
+        (await firstAnswer(inHeader, request)) ?? refusal('credentials of a kind that is not configured')
+      );
     }
     for (const place of ['cookie', 'certificate'] as const) {
       const found = await firstAnswer(this.#byPlace.get(place) ?? [], request);

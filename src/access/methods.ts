@@ -17,13 +17,48 @@ export interface SignInMethod {
  * told by their form and cheap to look up.
  */
 export const METHODS: readonly SignInMethod[] = [
-  { method: 'apikey', place: 'header', key: 'http.auth.apikey', isConfigured: ({ http }) => hasApiKeys(http.auth) },
-  { method: 'htpasswd', place: 'header', key: 'http.auth.htpasswd', isConfigured: ({ http }) => hasHtpasswd(http.auth) },
-  { method: 'ldap', place: 'header', key: 'http.auth.ldap', isConfigured: ({ http }) => http.auth.ldap !== undefined },
-  { method: 'oidc', place: 'header', key: 'http.auth.bearer.oidc', isConfigured: ({ http }) => hasOidc(http.auth) },
-  { method: 'bearer', place: 'header', key: 'http.auth.bearer', isConfigured: ({ http }) => hasBearer(http.auth) },
-  { method: 'session', place: 'cookie', key: 'http.auth.openid', isConfigured: ({ http }) => hasSessions(http.auth) },
-  { method: 'mtls', place: 'certificate', key: 'http.tls.cacert', isConfigured: ({ http }) => hasMtls(http.tls) },
+  {
+    method: 'apikey',
+    place: 'header',
+    key: 'http.auth.apikey',
+    isConfigured: ({ http }) => hasApiKeys(http.auth),
+  },
+  {
+    method: 'htpasswd',
+    place: 'header',
+    key: 'http.auth.htpasswd',
+    isConfigured: ({ http }) => hasHtpasswd(http.auth),
+  },
+  {
+    method: 'ldap',
+    place: 'header',
+    key: 'http.auth.ldap',
+    isConfigured: ({ http }) => http.auth.ldap !== undefined,
+  },
+  {
+    method: 'oidc',
+    place: 'header',
+    key: 'http.auth.bearer.oidc',
+    isConfigured: ({ http }) => hasOidc(http.auth),
+  },
+  {
+    method: 'bearer',
+    place: 'header',
+    key: 'http.auth.bearer',
+    isConfigured: ({ http }) => hasBearer(http.auth),
+  },
+  {
+    method: 'session',
+    place: 'cookie',
+    key: 'http.auth.openid',
+    isConfigured: ({ http }) => hasSessions(http.auth),
+  },
+  {
+    method: 'mtls',
+    place: 'certificate',
+    key: 'http.tls.cacert',
+    isConfigured: ({ http }) => hasMtls(http.tls),
+  },
 ];
 
 type Auth = Config['http']['auth'];

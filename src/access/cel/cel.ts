@@ -20,6 +20,8 @@ export interface CelProgram {
   readonly source: string;
   /** The type of the result as far as it is known before evaluation: `bool`, `string`, `list<string>`, `dyn`. */
   readonly type: string;
+  /** For checks of names before the first evaluation. */
+  readonly ast: ASTNode;
   /**
    * Evaluates with these variables. Numbers are doubles, Date is timestamp, objects are maps, and what comes back is
    * alike (int as bigint). Throws `CelError` where the expression has no value or costs too much.
@@ -52,7 +54,7 @@ export function compileCel(source: string, variables: readonly string[]): CelPro
     const program = safeProgram(environment, ast);
     const nesting = nestingOf(ast);
     if (nesting > NESTING_MAX) throw new CelError(`loops are nested deeper than ${NESTING_MAX} levels`);
-    return { source, type, evaluate: (values) => evaluate(program, values, nesting) };
+    return { source, type, ast, evaluate: (values) => evaluate(program, values, nesting) };
   } catch (error) {
     throw error instanceof CelError ? error : new CelError(firstLine(error), { cause: error });
   }
