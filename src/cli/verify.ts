@@ -1,5 +1,6 @@
 import { ConfigError, findMissingFiles, formatProblem, loadConfig } from '#config';
 import type { ConfigProblem, ConfigWarning } from '#config';
+import { checkExpression } from './check-expression.ts';
 import type { CommandIo } from './command.ts';
 
 export interface VerifyArguments {
@@ -37,7 +38,7 @@ export async function verifyCommand(args: VerifyArguments, io: CommandIo): Promi
 
 function judge({ path, strict }: VerifyArguments): Verdict {
   try {
-    const { config, warnings } = loadConfig(path);
+    const { config, warnings } = loadConfig(path, { checkExpression });
     const remarks = [...warnings, ...findMissingFiles(config)];
     return strict ? { problems: remarks, warnings: [] } : { problems: [], warnings: remarks };
   } catch (error) {

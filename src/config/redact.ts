@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import { isPlainObject } from './normalise.ts';
 import { configSchema, type Config } from './schema/schema.ts';
-import { shapeOf } from './schema/walk.ts';
+import { listMembers } from './schema/walk.ts';
 
 const mask = '******';
 
@@ -15,39 +15,21 @@ export function redact(config: Config): Readonly<Record<string, unknown>> {
 
 function redactValue(value: unknown, schema: z.core.$ZodType): unknown {
   if (typeof value === 'string') return maskUrls(value);
-  const shape = shapeOf(schema);
-  if (shape.kind === 'list' && Array.isArray(value))
-    return value.map((item) => redactValue(item, shape.items));
-  if (!isPlainObject(value)) return value;
-  switch (shape.kind) {
-    case 'object':
-      return mapValues(value, (member, name) => {
-        const key = shape.keys.get(name.toLowerCase());
-        if (key === undefined || key.meta.secret === true) return maskAll(member);
-        return redactValue(member, key.schema);
-      });
-    case 'map':
-      return mapValues(value, (member) => redactValue(member, shape.values));
-    case 'driver': {
-      const option = shape.options.get(String(value.name));
-      return option === undefined ? maskAll(value) : redactValue(value, option);
-    }
-    default:
-      return value;
-  }
-}
-
-function mapValues(
-  object: Readonly<Record<string, unknown>>,
-  change: (member: unknown, name: string) => unknown,
-): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(object).map(([name, member]) => [name, change(member, name)]));
+  if (typeof value !== 'object' || value === null) return value;
+  const members = listMembers(value, schema).map((member): [string | number, unknown] => {
+    const isSecret = member.meta?.secret === true;
+    return [member.step, isSecret ? maskAll(member.value) : redactValue(member.value, member.schema)];
+  });
+  if (Array.isArray(value)) return members.map(([, member]) => member);
+  return members.length === 0 ? value : Object.fromEntries(members);
 }
 
 /** Masks every value, and keeps the names: an empty value shows that nothing is set. */
 function maskAll(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(maskAll);
-  if (isPlainObject(value)) return mapValues(value, maskAll);
+  if (isPlainObject(value)) {
+    return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, maskAll(member)]));
+  }
   return value === '' || value === undefined || value === null ? value : mask;
 }
 

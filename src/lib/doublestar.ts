@@ -1,6 +1,6 @@
 import { expandBraces, literal, parseComponent, splitComponents, type Token } from './doublestar-syntax.ts';
 
-export { GlobSyntaxError } from './doublestar-syntax.ts';
+export { expandBraces, GlobSyntaxError } from './doublestar-syntax.ts';
 
 /** A compiled glob. */
 export interface Glob {

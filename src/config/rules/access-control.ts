@@ -89,7 +89,7 @@ function warnOfGroups({ report }: RuleContext, { repositories, adminPolicy, grou
 function checkConditions({ report, checkExpression }: RuleContext, accessControl: AccessControl): void {
   const check = (at: Path, label: string, policy: Policy): void => {
     for (const [index, { expression }] of policy.conditions.entries()) {
-      const fault = expression === '' ? 'it is empty' : (checkExpression?.(expression) ?? null);
+      const fault = expression === '' ? 'it is empty' : (checkExpression?.(expression, ['req']) ?? null);
       if (fault !== null)
         report.error([...at, 'conditions', index], `${label}: condition[${index}]: ${fault}`);
     }

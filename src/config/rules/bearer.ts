@@ -96,7 +96,7 @@ function checkIssuer(
     [[...mapped, 'groups'], mapping.groups],
   ];
   for (const [place, expression] of expressions) {
-    const fault = expression === '' ? null : checkExpression(expression);
+    const fault = expression === '' ? null : checkExpression(expression, ['claims', 'vars']);
     if (fault !== null) report.error(place, `the CEL expression cannot be compiled: ${fault}`);
   }
 }

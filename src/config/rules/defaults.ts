@@ -122,24 +122,17 @@ export const completeSync: Rule = (context) => {
 };
 
 /**
- * Names of repositories are in lower case: a pattern, route or provider that is not would never match, though zot, which
- * reads all keys in lower case, matches it.
+ * zot reads all keys in lower case. Names of repositories are in lower case, too, so a route that is not would never be
+ * reached; and providers are known by their lower-case names.
  */
 export const lowerNames: Rule = ({ config, report }) => {
   const { storage, http } = config;
   storage.subPaths = lowerKeys(storage.subPaths, (route) => {
     report.warn(
       ['storage', 'subPaths', route],
-      'names of repositories are in lower case; the route is read so, too',
+      `names of repositories are in lower case: the route is ${route.toLowerCase()}`,
     );
   });
-  const { accessControl } = http;
-  if (accessControl !== undefined) {
-    accessControl.repositories = lowerKeys(accessControl.repositories, (pattern) => {
-      const path = ['http', 'accessControl', 'repositories', pattern];
-      report.warn(path, 'names of repositories are in lower case; the pattern is read so, too');
-    });
-  }
   const { openid } = http.auth;
   if (openid !== undefined) openid.providers = lowerKeys(openid.providers, () => undefined);
 };

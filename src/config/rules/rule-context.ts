@@ -4,8 +4,8 @@ import { isPlainObject, type PlainObject } from '../normalise.ts';
 import type { Path, Report } from '../problems.ts';
 import type { ConfigDraft, StoreDraft } from '../schema/schema.ts';
 
-/** Judges a CEL expression: a message that says what is wrong, or null. */
-export type ExpressionCheck = (expression: string) => string | null;
+/** Judges a CEL expression over the named variables: a message that says what is wrong, or null. */
+export type ExpressionCheck = (expression: string, variables: readonly string[]) => string | null;
 
 /** What a rule may look at. Rules run in the order of zot's checks; each reports all that it finds. */
 export interface RuleContext {

@@ -29,6 +29,41 @@ export interface KeyShape {
   readonly meta: KeyMeta;
 }
 
+/** A value within another, with its declaration. */
+export interface Member {
+  readonly step: string | number;
+  readonly value: unknown;
+  readonly schema: z.core.$ZodType;
+  /** What is said about its key; null for members of lists and maps. */
+  readonly meta: KeyMeta | null;
+}
+
+/** The members of a value that have declarations of their own; none where the value does not have the declared shape. */
+export function listMembers(value: unknown, schema: z.core.$ZodType): Member[] {
+  const shape = shapeOf(schema);
+  if (shape.kind === 'list') {
+    const items: readonly unknown[] = Array.isArray(value) ? value : [];
+    return items.map((item, step) => ({ step, value: item, schema: shape.items, meta: null }));
+  }
+  if (typeof value !== 'object' || value === null) return [];
+  const members: readonly [string, unknown][] = Object.entries(value);
+  switch (shape.kind) {
+    case 'map':
+      return members.map(([step, member]) => ({ step, value: member, schema: shape.values, meta: null }));
+    case 'driver': {
+      const option = shape.options.get(String('name' in value ? value.name : ''));
+      return option === undefined ? [] : listMembers(value, option);
+    }
+    case 'object':
+      return members.flatMap(([step, member]) => {
+        const key = shape.keys.get(step.toLowerCase());
+        return key === undefined ? [] : [{ step, value: member, schema: key.schema, meta: key.meta }];
+      });
+    default:
+      return [];
+  }
+}
+
 const known = new WeakMap<z.core.$ZodType, Shape>();
 
 /** The shape of a declaration. Shapes are made once per declaration. */
