@@ -27,25 +27,43 @@ export class ClientGone extends Error {}
 const AHEAD_BYTES_MAX = 1024 * 1024;
 
 /**
- * The body of a request as it arrives. Throws `REQUEST_TIMEOUT` when it makes no progress for `idleMs` (0: never); however long
- * the whole takes is the client's business. Throws `ClientGone` when the connection ends early. The request is never
- * destroyed here: an answer is to follow, also after a body that stopped.
+ * The body of a request as it arrives. Iterating throws `REQUEST_TIMEOUT` when it makes no progress for `idleMs` (0:
+ * never); however long the whole takes is the client's business. Throws `ClientGone` when the connection ends early.
+ * The request is never destroyed here: an answer is to follow, also after a body that stopped.
  */
-export async function* bodyOf(
-  request: RawRequest,
-  response: RawResponse,
-  idleMs: number,
-): AsyncGenerator<Buffer> {
-  const body = new ArrivingBody(request, idleMs);
-  if (awaitingContinue.delete(request)) response.writeContinue();
-  try {
-    for (;;) {
-      const chunks = await body.take();
-      if (chunks === null) return;
-      yield* chunks;
+export class RequestBody implements AsyncIterable<Buffer> {
+  readonly #request: RawRequest;
+  readonly #response: RawResponse;
+  readonly #idleMs: number;
+  #arriving: ArrivingBody | null = null;
+  #stopped: Error | null = null;
+
+  constructor(request: RawRequest, response: RawResponse, idleMs: number) {
+    this.#request = request;
+    this.#response = response;
+    this.#idleMs = idleMs;
+  }
+
+  /** Makes whoever reads get this error instead of what the client may still send. */
+  stop(error: Error): void {
+    this.#stopped = error;
+    this.#arriving?.finish('stopped');
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
+    const body = new ArrivingBody(this.#request, this.#idleMs);
+    this.#arriving = body;
+    if (awaitingContinue.delete(this.#request)) this.#response.writeContinue();
+    try {
+      for (;;) {
+        const chunks = await body.take();
+        if (this.#stopped !== null) throw this.#stopped;
+        if (chunks === null) return;
+        yield* chunks;
+      }
+    } finally {
+      body.close();
     }
-  } finally {
-    body.close();
   }
 }
 
@@ -55,7 +73,7 @@ class ArrivingBody {
   #chunks: Buffer[] = [];
   #bytes = 0;
   #sinceTick = 0;
-  #end: 'open' | 'complete' | 'gone' | 'stalled' = 'open';
+  #end: 'open' | 'complete' | 'gone' | 'stalled' | 'stopped' = 'open';
   #wake: (() => void) | null = null;
   #tick: NodeJS.Timeout | undefined;
   #onData = (chunk: Buffer): void => {
@@ -65,9 +83,9 @@ class ArrivingBody {
     if (this.#bytes >= AHEAD_BYTES_MAX) this.#request.pause();
     this.#wake?.();
   };
-  #onEnd = (): void => this.#finish(this.#request.complete ? 'complete' : 'gone');
+  #onEnd = (): void => this.finish(this.#request.complete ? 'complete' : 'gone');
   #onGone = (): void =>
-    this.#finish(this.#request.readableEnded && this.#request.complete ? 'complete' : 'gone');
+    this.finish(this.#request.readableEnded && this.#request.complete ? 'complete' : 'gone');
 
   constructor(request: RawRequest, idleMs: number) {
     this.#request = request;
@@ -81,7 +99,7 @@ class ArrivingBody {
     if (idleMs <= 0) return;
     this.#tick = setInterval(() => {
       // While pieces wait here it is we who are slow, not the client.
-      if (this.#sinceTick < PROGRESS_BYTES_MIN && this.#chunks.length === 0) this.#finish('stalled');
+      if (this.#sinceTick < PROGRESS_BYTES_MIN && this.#chunks.length === 0) this.finish('stalled');
       this.#sinceTick = 0;
     }, idleMs);
   }
@@ -89,7 +107,7 @@ class ArrivingBody {
   /** The pieces that wait, as soon as there is one; `null` at the end of the body. */
   async take(): Promise<Buffer[] | null> {
     while (this.#chunks.length === 0) {
-      if (this.#end === 'complete') return null;
+      if (this.#end === 'complete' || this.#end === 'stopped') return null;
       if (this.#end === 'stalled') throw new RegistryError('REQUEST_TIMEOUT');
       if (this.#end === 'gone') throw new ClientGone('the connection ended before the body did');
       await new Promise<void>((resolve) => (this.#wake = resolve));
@@ -109,7 +127,7 @@ class ArrivingBody {
     // The error listener stays: a late error of a request nobody reads must not end the process.
   }
 
-  #finish(end: 'complete' | 'gone' | 'stalled'): void {
+  finish(end: 'complete' | 'gone' | 'stalled' | 'stopped'): void {
     if (this.#end === 'open') this.#end = end;
     this.#wake?.();
   }

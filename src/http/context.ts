@@ -9,7 +9,7 @@ import type { RepoName } from '#oci/repo-name';
 import { parseUploadId } from '#oci/upload-id';
 import type { UploadId } from '#oci/upload-id';
 import type { Registry } from '#registry';
-import { bodyOf } from './body.ts';
+import { RequestBody } from './body.ts';
 
 /** What handlers have at hand. */
 export interface Services {
@@ -38,11 +38,7 @@ export interface DiscoveredExtension {
   readonly endpoints: readonly string[];
 }
 
-export type Handler = (
-  request: FastifyRequest,
-  reply: FastifyReply,
-  services: Services,
-) => Promise<unknown> | unknown;
+export type Handler = (request: FastifyRequest, reply: FastifyReply, services: Services) => unknown;
 
 type Params = Readonly<Record<string, string>>;
 
@@ -87,12 +83,8 @@ export function pageSize(request: FastifyRequest): number | null {
 }
 
 /** The body as it arrives, within the time limits. */
-export function bodySource(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  services: Services,
-): AsyncGenerator<Buffer> {
-  return bodyOf(request.raw, reply.raw, services.idleMs);
+export function bodySource(request: FastifyRequest, reply: FastifyReply, services: Services): RequestBody {
+  return new RequestBody(request.raw, reply.raw, services.idleMs);
 }
 
 export const JSON_TYPE = 'application/json';

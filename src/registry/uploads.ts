@@ -19,7 +19,10 @@ import type { Keeper, UploadProgress, UploadRef } from './keeper/keeper-contract
 import type { SpaceGuard } from './space-guard.ts';
 
 /** A body as it arrives. Iterating ends normally only when the whole body was received. */
-export type BodySource = AsyncIterable<Buffer>;
+export interface BodySource extends AsyncIterable<Buffer> {
+  /** Makes the iteration throw at once, also while it waits for a client that says nothing. */
+  stop(error: Error): void;
+}
 
 export interface UploadBody {
   readonly source: BodySource;
@@ -179,12 +182,13 @@ export class Uploads {
 
   async #take(upload: UploadRef, writer: UploadWriter, body: UploadBody, signal: AbortSignal | null): Promise<void> {
     const before = writer.sizeBytes;
+    const letGo = (): void => body.source.stop(takenOver(upload));
+    signal?.addEventListener('abort', letGo, { once: true });
     try {
-      for await (const chunk of body.source) {
-        if (signal?.aborted) throw takenOver(upload);
-        await writer.append(chunk);
-      }
+      if (signal?.aborted) throw takenOver(upload);
+      for await (const chunk of body.source) await writer.append(chunk);
     } finally {
+      signal?.removeEventListener('abort', letGo);
       // What arrived is kept also when the body broke off.
       await writer.flush();
     }
