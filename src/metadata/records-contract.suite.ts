@@ -1,0 +1,123 @@
+/** What every implementation of the records must do, as a suite of node:test; API keys and sessions have their own. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { digestOf } from '#oci/digest';
+import { parseTag } from '#oci/reference';
+import { parseRepoName } from '#oci/repo-name';
+import type { Records } from './records-contract.ts';
+
+export interface OpenedRecords {
+  readonly records: Records;
+  /** Closes the records and opens them again, as a restart does. */
+  readonly reopen: () => Promise<Records>;
+  readonly close: () => Promise<void>;
+}
+
+const REPO = parseRepoName('library/debian');
+const OTHER = parseRepoName('library/alpine');
+const DIGEST = digestOf(Buffer.from('manifest'));
+const SECOND = digestOf(Buffer.from('second'), 'sha512');
+const NOTHING = { pulls: 0, lastPullMs: null, firstPushMs: null };
+
+type Case = (title: string, work: (opened: OpenedRecords) => Promise<void>) => void;
+
+/** Declares the suite. `open` gives empty records for each test. */
+export function recordsContract(name: string, open: () => Promise<OpenedRecords>): void {
+  describe(`the ${name} records keep the contract of the records`, () => {
+    const recordsTest: Case = (title, work) => {
+      test(title, { timeout: 30_000 }, async () => {
+        const opened = await open();
+        try {
+          await work(opened);
+        } finally {
+          await opened.close();
+        }
+      });
+    };
+    pullCases(recordsTest);
+    pushCases(recordsTest);
+  });
+}
+
+function pullCases(recordsTest: Case): void {
+  recordsTest('know nothing of what was never pulled or pushed', async ({ records }) => {
+    await records.probe();
+    assert.deepEqual(await records.statistics(REPO, DIGEST), NOTHING);
+    assert.equal(await records.tagSinceMs(REPO, parseTag('latest')), null);
+    await records.addPulls([]);
+    await records.addPushes([]);
+  });
+
+  recordsTest('add up pulls and keep the time of the last one, whatever the order', async ({ records }) => {
+    const pull = (pulls: number, lastPullMs: number, digest = DIGEST) => ({
+      repo: REPO,
+      digest,
+      pulls,
+      lastPullMs,
+    });
+    await records.addPulls([pull(2, 2000), pull(1, 5000), pull(3, 1000, SECOND)]);
+    await records.addPulls([pull(4, 3000)]);
+    assert.deepEqual(await records.statistics(REPO, DIGEST), { ...NOTHING, pulls: 7, lastPullMs: 5000 });
+    assert.deepEqual(await records.statistics(REPO, SECOND), { ...NOTHING, pulls: 3, lastPullMs: 1000 });
+    assert.deepEqual(await records.statistics(OTHER, DIGEST), NOTHING);
+  });
+
+  recordsTest('count far, and keep times of today to the millisecond', async ({ records }) => {
+    const lastPullMs = Date.now();
+    await records.addPulls([{ repo: REPO, digest: DIGEST, pulls: 2 ** 40, lastPullMs }]);
+    await records.addPulls([{ repo: REPO, digest: DIGEST, pulls: 1, lastPullMs }]);
+    assert.deepEqual(await records.statistics(REPO, DIGEST), { ...NOTHING, pulls: 2 ** 40 + 1, lastPullMs });
+  });
+
+  recordsTest('take 10,000 counts at once', async ({ records }) => {
+    const digests = Array.from({ length: 10_000 }, (_, at) => digestOf(Buffer.from(`${at}`)));
+    await records.addPulls(
+      digests.map((digest, at) => ({ repo: REPO, digest, pulls: at + 1, lastPullMs: at })),
+    );
+    assert.equal((await records.statistics(REPO, digests[9999] ?? DIGEST)).pulls, 10_000);
+  });
+}
+
+function pushCases(recordsTest: Case): void {
+  recordsTest('keep the first push of a digest, and when a tag name first appeared', async ({ records }) => {
+    const [v1, latest] = [parseTag('v1'), parseTag('latest')];
+    await records.addPushes([{ repo: REPO, digest: DIGEST, tags: [v1, latest], pushedMs: 1000 }]);
+    await records.addPushes([
+      { repo: REPO, digest: DIGEST, tags: [], pushedMs: 2000 },
+      // The tag moves; its time stays.
+      { repo: REPO, digest: SECOND, tags: [latest], pushedMs: 3000 },
+      { repo: OTHER, digest: DIGEST, tags: [latest], pushedMs: 4000 },
+    ]);
+    assert.deepEqual(await records.statistics(REPO, DIGEST), { ...NOTHING, firstPushMs: 1000 });
+    assert.deepEqual(await records.statistics(REPO, SECOND), { ...NOTHING, firstPushMs: 3000 });
+    assert.deepEqual(await records.statistics(OTHER, DIGEST), { ...NOTHING, firstPushMs: 4000 });
+    assert.deepEqual(
+      [await records.tagSinceMs(REPO, v1), await records.tagSinceMs(REPO, latest)],
+      [1000, 1000],
+    );
+    assert.equal(await records.tagSinceMs(OTHER, latest), 4000);
+    assert.equal(await records.tagSinceMs(OTHER, v1), null);
+  });
+
+  recordsTest('hold pulls before and after the push of a digest', async ({ records }) => {
+    await records.addPulls([{ repo: REPO, digest: DIGEST, pulls: 1, lastPullMs: 500 }]);
+    await records.addPushes([{ repo: REPO, digest: DIGEST, tags: [], pushedMs: 1000 }]);
+    await records.addPulls([{ repo: REPO, digest: DIGEST, pulls: 1, lastPullMs: 1500 }]);
+    assert.deepEqual(await records.statistics(REPO, DIGEST), {
+      pulls: 2,
+      lastPullMs: 1500,
+      firstPushMs: 1000,
+    });
+  });
+
+  recordsTest('outlive a restart', async ({ records, reopen }) => {
+    const tag = parseTag('v1');
+    await records.addPulls([{ repo: REPO, digest: DIGEST, pulls: 3, lastPullMs: 500 }]);
+    await records.addPushes([{ repo: REPO, digest: DIGEST, tags: [tag], pushedMs: 1000 }]);
+    const again = await reopen();
+    assert.deepEqual(await again.statistics(REPO, DIGEST), { pulls: 3, lastPullMs: 500, firstPushMs: 1000 });
+    assert.equal(await again.tagSinceMs(REPO, tag), 1000);
+    await again.addPulls([{ repo: REPO, digest: DIGEST, pulls: 1, lastPullMs: 600 }]);
+    assert.equal((await again.statistics(REPO, DIGEST)).pulls, 4);
+  });
+}

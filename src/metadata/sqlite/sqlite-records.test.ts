@@ -1,0 +1,23 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { openRecords } from '../metadata.ts';
+import { recordsContract } from '../records-contract.suite.ts';
+
+recordsContract('SQLite', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'zot-records-'));
+  const records = openRecords(folder);
+  let current = records;
+  return {
+    records,
+    reopen: async () => {
+      await current.close();
+      current = openRecords(folder);
+      return current;
+    },
+    close: async () => {
+      await current.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+});
