@@ -1,8 +1,9 @@
 /** The composition root: configuration -> every part built, wired, started and stopped in order. */
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { joinAccounts, openAccess } from '#access';
-import type { AccountsReader } from '#access';
+import type { Accounts, AccountsReader } from '#access';
 import type { Config } from '#config';
 import { buildInfo } from '#lib/build-info';
 import type { Logger } from '#lib/logger';
@@ -215,12 +216,14 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
   const hooks = noHooks();
   const accounts = joinAccounts(options.accounts ?? keeper.users, keeper.users);
   const access = await openAccess(config, { accounts, attempts: keeper.users, logger, audit: () => undefined });
+  const uploadKey = await sharedKey(accounts, 'upload-owners');
   const registry = new Registry({
     storage,
     index,
     keeper,
     hooks,
     readOnly,
+    uploadKey,
     spaceLimit:
       minFreeSpace.unit === 'bytes'
         ? { bytes: minFreeSpace.amount, share: 0 }
@@ -253,6 +256,12 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
       await access.close();
     },
   };
+}
+
+/** A secret that all processes share, made by the first that asks. */
+async function sharedKey(accounts: Accounts, name: string): Promise<Buffer> {
+  const kept = await accounts.findSharedKey(name);
+  return kept ?? accounts.keepSharedKey(name, randomBytes(32));
 }
 
 function startExtensions(config: Config, hooks: ReturnType<typeof noHooks>): ExtensionHost {

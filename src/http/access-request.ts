@@ -50,7 +50,7 @@ export class HttpAccessRequest implements AccessRequest {
   }
 
   get userAgent(): string {
-    return this.headers['user-agent'] as string | undefined ?? '';
+    return (this.headers['user-agent'] as string | undefined) ?? '';
   }
 
   #tlsSocket(): TLSSocket | null {

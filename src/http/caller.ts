@@ -2,7 +2,10 @@ import type { FastifyRequest } from 'fastify';
 import { ANONYMOUS } from '#access';
 import type { Access, AccessRequest, Action, Identity } from '#access';
 import { RegistryError } from '#oci/errors';
+import { referenceText } from '#oci/reference';
+import type { Reference, Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
+import type { PushRights, Rights } from '#registry';
 
 /** Who is asking, for handlers: what they may do beyond what the pipeline asked for the route. */
 export interface Caller {
@@ -11,6 +14,12 @@ export interface Caller {
   may(repo: RepoName, action: Action, reference?: string): boolean;
   /** Whether lists show them a repository. */
   sees(repo: RepoName): boolean;
+  /** What they may do with what a push names; `null`: everything. Throws what refuses them where that is nothing. */
+  pushRights(repo: RepoName, reference: Reference, tags: readonly Tag[]): PushRights | null;
+  /** How many tags they may delete at once with their manifest. */
+  tagsDeletedAtOnce(repo: RepoName, reference: Reference): number;
+  /** Whose uploads they may go on with: their name, '' for everybody without one; `null`: anybody's. */
+  readonly uploadOwner: string | null;
   /** How one may sign in here: `WWW-Authenticate` values. */
   challenges(): readonly string[];
   /** The error that refuses them this action. */
@@ -29,6 +38,9 @@ const OPEN_CALLER: Caller = {
   identity: ANONYMOUS,
   may: () => true,
   sees: () => true,
+  pushRights: () => null,
+  tagsDeletedAtOnce: () => Number.POSITIVE_INFINITY,
+  uploadOwner: null,
   challenges: () => [],
   refusal: () => new RegistryError('DENIED'),
 };
@@ -46,7 +58,12 @@ export class JudgedCaller implements Caller {
   readonly request: AccessRequest;
   readonly access: Access;
 
-  constructor(access: Access, request: AccessRequest, identity: Identity, headers: JudgedCaller['headers'] = {}) {
+  constructor(
+    access: Access,
+    request: AccessRequest,
+    identity: Identity,
+    headers: JudgedCaller['headers'] = {},
+  ) {
     this.access = access;
     this.request = request;
     this.identity = identity;
@@ -62,6 +79,35 @@ export class JudgedCaller implements Caller {
     return this.access.sees(this.identity, repo, this.request);
   }
 
+  get uploadOwner(): string {
+    return this.identity.username;
+  }
+
+  pushRights(repo: RepoName, reference: Reference, tags: readonly Tag[]): PushRights {
+    const ofTags: Record<string, Rights> = {};
+    for (const tag of reference.kind === 'tag' ? [reference.tag] : tags)
+      ofTags[tag] = this.#rightsTo(repo, tag);
+    return {
+      digest: reference.kind === 'digest' ? this.#rightsTo(repo, reference.digest) : null,
+      tags: ofTags,
+    };
+  }
+
+  #rightsTo(repo: RepoName, reference: string): Rights {
+    const rights = {
+      create: this.may(repo, 'create', reference),
+      update: this.may(repo, 'update', reference),
+    };
+    if (!rights.create && !rights.update) throw this.refusal(repo, 'create', reference);
+    return rights;
+  }
+
+  tagsDeletedAtOnce(repo: RepoName, reference: Reference): number {
+    const { identity, request } = this;
+    const question = { identity, request, repo, reference: referenceText(reference) };
+    return this.access.detectsCollisions(question) ? 1 : Number.POSITIVE_INFINITY;
+  }
+
   challenges(): readonly string[] {
     return this.access.challenges(this.request, null);
   }
@@ -74,7 +120,7 @@ export class JudgedCaller implements Caller {
     const { identity, request } = this;
     const { reason, missingScope } = this.access.decide({ identity, repo, action, request, reference });
     const challenges = this.access.challenges(request, { repo, action });
-    const detail = reason === null ? {} : { detail: { reason } };
+    const detail = { detail: { action, ...(reason === null ? {} : { reason }) } };
     const headers = { ...this.headers, ...challengeHeaders(challenges) };
     const canRetry = identity.method === 'none' || missingScope === true;
     return new RegistryError(canRetry ? 'UNAUTHORIZED' : 'DENIED', { headers, ...detail });

@@ -17,7 +17,11 @@ export function isOpenTo(route: Route, access: Access): boolean {
 }
 
 /** Identifies the caller of a request and gives them to its handler, or throws what refuses them. */
-export async function authorize(request: FastifyRequest, route: Route, access: Access): Promise<JudgedCaller> {
+export async function authorize(
+  request: FastifyRequest,
+  route: Route,
+  access: Access,
+): Promise<JudgedCaller> {
   const caller = await identifyCaller(request, access);
   request.caller = caller;
   permit(request, route.permission, caller);
@@ -48,9 +52,15 @@ function refusalOf(refused: Refused, access: Access, facts: HttpAccessRequest): 
   const { retryAfterSeconds, headers } = refused;
   if (retryAfterSeconds !== undefined) {
     const message = 'too many failed sign-ins, try again later';
-    return new RegistryError('TOOMANYREQUESTS', { message, retryAfterSeconds, ...(headers === undefined ? {} : { headers }) });
+    return new RegistryError('TOOMANYREQUESTS', {
+      message,
+      retryAfterSeconds,
+      ...(headers === undefined ? {} : { headers }),
+    });
   }
-  return new RegistryError('UNAUTHORIZED', { headers: { ...headers, ...challengeHeaders(access.challenges(facts, null)) } });
+  return new RegistryError('UNAUTHORIZED', {
+    headers: { ...headers, ...challengeHeaders(access.challenges(facts, null)) },
+  });
 }
 
 function permit(request: FastifyRequest, permission: Permission, caller: JudgedCaller): void {
@@ -90,5 +100,7 @@ function require(allowed: boolean, caller: JudgedCaller): void {
   if (allowed) return;
   const { identity, access, request, headers } = caller;
   const code = identity.method === 'none' ? 'UNAUTHORIZED' : 'DENIED';
-  throw new RegistryError(code, { headers: { ...headers, ...challengeHeaders(access.challenges(request, null)) } });
+  throw new RegistryError(code, {
+    headers: { ...headers, ...challengeHeaders(access.challenges(request, null)) },
+  });
 }

@@ -9,12 +9,13 @@ import type { RepoName } from '#oci/repo-name';
 import type { Storage } from '#storage';
 import { Freshness } from './freshness.ts';
 import type { Hooks } from './hooks.ts';
-import type { Keeper } from './keeper/keeper-contract.ts';
+import type { Keeper, PushRights } from './keeper/keeper-contract.ts';
 import { Listing } from './listing.ts';
 import { Pull } from './pull.ts';
 import type { BlobContent, ManifestContent, OpenBlob } from './pull.ts';
 import { SpaceGuard } from './space-guard.ts';
 import type { SpaceLimit } from './space-guard.ts';
+import { UploadOwners } from './upload-owners.ts';
 import { Uploads } from './uploads.ts';
 
 export { RegistryError } from '#oci/errors';
@@ -23,7 +24,7 @@ export { StorageError } from '#storage';
 export type { FileReader } from '#storage';
 export { noHooks } from './hooks.ts';
 export type { Hooks, PushedManifest } from './hooks.ts';
-export type { Keeper, ManifestPush, UploadProgress, UploadRef } from './keeper/keeper-contract.ts';
+export type { Keeper, ManifestPush, PushRights, Rights, UploadProgress, UploadRef } from './keeper/keeper-contract.ts';
 export { LocalKeeper } from './keeper/keeper.ts';
 export { USER_METHODS, forwardingUserDesk } from './keeper/user-desk.ts';
 export type { UserDesk } from './keeper/user-desk.ts';
@@ -42,6 +43,8 @@ export interface RegistryParts {
   readonly hooks: Hooks;
   readonly spaceLimit: SpaceLimit;
   readonly readOnly: boolean;
+  /** A secret of 32 bytes that all serving processes share: proves who began an upload. */
+  readonly uploadKey: Buffer;
   /** Hears of faults of hooks that may not fail a request. */
   readonly report: (problem: string, error: unknown) => void;
 }
@@ -53,6 +56,8 @@ export interface ManifestToPush {
   readonly bytes: Buffer;
   /** Further tags of a push by digest (distribution-spec, "Pushing Manifests", parameter `tag`). */
   readonly tags: readonly Tag[];
+  /** What the caller may do to these references; absent: everything. */
+  readonly rights?: PushRights;
 }
 
 /** The registry's operations: one method for each thing a user can do. */
@@ -69,7 +74,7 @@ export class Registry {
     this.#parts = parts;
     this.#guard = new SpaceGuard(storage, parts.spaceLimit, parts.readOnly);
     this.#pull = new Pull({ storage, index, keeper, freshness, hooks });
-    this.uploads = new Uploads({ storage, keeper, guard: this.#guard });
+    this.uploads = new Uploads({ storage, keeper, guard: this.#guard, owners: new UploadOwners(parts.uploadKey) });
     this.listing = new Listing({ index, freshness });
   }
 
@@ -95,23 +100,23 @@ export class Registry {
    * Gives its digest, its subject if it has one, and the tags it has now.
    */
   async pushManifest(push: ManifestToPush): Promise<{ digest: Digest; subject: Digest | null }> {
-    const { repo, reference, mediaType, bytes } = push;
+    const { repo, reference, mediaType, bytes, rights } = push;
     await this.#guard.requireSpace(repo, bytes.length);
     const digest = manifestDigest(reference, bytes);
     const projection = projectManifest(bytes, mediaType);
     const tags = reference.kind === 'tag' ? [reference.tag] : [...new Set(push.tags)];
     const pushed = { repo, digest, mediaType, tags, bytes, projection };
     for (const hook of this.#parts.hooks.beforeManifestCommit) await hook(pushed);
-    await this.#parts.keeper.pushManifest(pushed);
+    await this.#parts.keeper.pushManifest(rights === undefined ? pushed : { ...pushed, rights });
     await this.#after(this.#parts.hooks.afterPush, pushed);
     return { digest, subject: projection.subject };
   }
 
-  /** Deletes a tag, or a manifest with all its tags. */
-  async deleteManifest(repo: RepoName, reference: Reference): Promise<void> {
+  /** Deletes a tag, or a manifest with all its tags; throws `DENIED` (409) where it has more than `tagsMax`. */
+  async deleteManifest(repo: RepoName, reference: Reference, tagsMax = Number.POSITIVE_INFINITY): Promise<void> {
     this.#guard.requireWritable();
     await this.listing.requireRepository(repo);
-    await this.#parts.keeper.deleteManifest(repo, reference);
+    await this.#parts.keeper.deleteManifest(repo, reference, tagsMax);
     for (const hook of this.#parts.hooks.afterDelete) {
       await hook(repo, reference).catch((error: unknown) => this.#parts.report('after delete', error));
     }

@@ -17,6 +17,7 @@ import { UploadWriter } from '#storage';
 import type { RepositoryStore, Storage } from '#storage';
 import type { Keeper, UploadProgress, UploadRef } from './keeper/keeper-contract.ts';
 import type { SpaceGuard } from './space-guard.ts';
+import type { UploadOwners } from './upload-owners.ts';
 
 /** A body as it arrives. Iterating ends normally only when the whole body was received. */
 export interface BodySource extends AsyncIterable<Buffer> {
@@ -36,6 +37,7 @@ export interface UploadsParts {
   readonly storage: Storage;
   readonly keeper: Keeper;
   readonly guard: SpaceGuard;
+  readonly owners: UploadOwners;
 }
 
 interface RunningHash {
@@ -64,10 +66,16 @@ export class Uploads {
     this.#parts = parts;
   }
 
-  /** Begins a session. */
-  async start(repo: RepoName): Promise<UploadId> {
+  /** Begins a session. `owner`: whoever alone may go on with it, '' for everybody without a name; `null`: anybody. */
+  async start(repo: RepoName, owner: string | null = null): Promise<UploadId> {
     await this.#parts.guard.requireSpace(repo, 0);
-    return this.#store(repo).startUpload();
+    const store = this.#store(repo);
+    return owner === null ? store.startUpload() : store.startUpload(this.#parts.owners.newId(repo, owner));
+  }
+
+  /** Throws `BLOB_UPLOAD_UNKNOWN` for an upload that somebody else began, as for one that does not exist. */
+  requireOwner(upload: UploadRef, owner: string | null): void {
+    if (owner !== null && !this.#parts.owners.isOwner(upload, owner)) throw unknownUpload(upload);
   }
 
   /** Bytes received so far. Throws `BLOB_UPLOAD_UNKNOWN`. */

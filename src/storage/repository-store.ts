@@ -128,8 +128,7 @@ export class RepositoryStore {
   // --- uploads ---
 
   /** Begins an upload session: an empty file, which survives a restart of any process. */
-  async startUpload(): Promise<UploadId> {
-    const id = newUploadId();
+  async startUpload(id: UploadId = newUploadId()): Promise<UploadId> {
     const writer = await this.#driver.createWriter(uploadPath(this.name, id));
     await writer.close();
     return id;

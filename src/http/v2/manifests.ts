@@ -3,7 +3,10 @@ import { RegistryError } from '#oci/errors';
 import { mediaTypeOf } from '#oci/media-types';
 import { parsePushReference, parseTag, readReference } from '#oci/reference';
 import type { Reference, Tag } from '#oci/reference';
+import type { RepoName } from '#oci/repo-name';
 import { contentLength, wholeBody } from '../body.ts';
+import { callerOf } from '../caller.ts';
+import type { Caller } from '../caller.ts';
 import { isNotModified } from '../conditional.ts';
 import { bodySource, queryValues, referenceTextOf, repoOf } from '../context.ts';
 import type { Handler, Services } from '../context.ts';
@@ -49,12 +52,17 @@ export const putManifest: Handler = async (request, reply, services) => {
   const reference = parsePushReference(referenceTextOf(request));
   const mediaType = acceptedType(request, services);
   const tags = furtherTags(request, reference);
+  const caller = callerOf(request);
+  const rights = caller.pushRights(repo, reference, tags);
   const bytes = await wholeBody(bodySource(request, reply, services), {
     announcedBytes: contentLength(request.raw),
     sizeBytesMax: services.manifestSizeBytesMax,
     tooLarge: () => manifestTooLarge(services.manifestSizeBytesMax),
   });
-  const pushed = await services.registry.pushManifest({ repo, reference, mediaType, bytes, tags });
+  const push = { repo, reference, mediaType, bytes, tags, ...(rights === null ? {} : { rights }) };
+  const pushed = await services.registry.pushManifest(push).catch((error: unknown) => {
+    throw refusalOf(error, caller, repo) ?? error;
+  });
   reply.code(201).headers({
     location: `/v2/${repo}/manifests/${pushed.digest}`,
     'docker-content-digest': pushed.digest,
@@ -63,6 +71,14 @@ export const putManifest: Handler = async (request, reply, services) => {
   if (tags.length > 0) reply.header('oci-tag', [...tags]);
   return reply.send();
 };
+
+/** A push that meets an existing tag and may not move it is refused as any other: 401 or 403, with the reason. */
+function refusalOf(error: unknown, caller: Caller, repo: RepoName): RegistryError | null {
+  if (!(error instanceof RegistryError) || error.code !== 'DENIED') return null;
+  const { action, reference } = error.detail ?? {};
+  if (action !== 'create' && action !== 'update') return null;
+  return caller.refusal(repo, action, String(reference));
+}
 
 function acceptedType(request: FastifyRequest, services: Services): string {
   const mediaType = mediaTypeOf(request.headers['content-type']);
@@ -97,6 +113,8 @@ function manifestTooLarge(sizeBytesMax: number): RegistryError {
 
 /** DELETE of a tag, or of a manifest with all its tags (distribution-spec, "Content Management"). */
 export const deleteManifest: Handler = async (request, reply: FastifyReply, { registry }) => {
-  await registry.deleteManifest(repoOf(request), readReference(referenceTextOf(request)));
+  const repo = repoOf(request);
+  const reference = readReference(referenceTextOf(request));
+  await registry.deleteManifest(repo, reference, callerOf(request).tagsDeletedAtOnce(repo, reference));
   return reply.code(202).send();
 };

@@ -33,13 +33,13 @@ export const postUpload: Handler = async (request, reply, services) => {
     reply.header('blob-upload-uuid', id);
     return created(reply, repo, wanted);
   }
-  const id = await services.registry.uploads.start(repo);
+  const id = await services.registry.uploads.start(repo, caller.uploadOwner);
   return progress(reply, 202, { repo, id }, 0);
 };
 
 /** PATCH (distribution-spec, "Pushing a blob in chunks"): with Content-Range a chunk in order, without one a stream. */
 export const patchUpload: Handler = async (request, reply, services) => {
-  const upload = uploadOf(request);
+  const upload = uploadOf(request, services);
   const body = chunkOf(request, reply, services);
   const sizeBytes = await services.registry.uploads.append(upload, body);
   return progress(reply, 202, upload, sizeBytes);
@@ -47,7 +47,7 @@ export const patchUpload: Handler = async (request, reply, services) => {
 
 /** PUT: ends a session, with a last piece in its body or with none. */
 export const putUpload: Handler = async (request, reply, services) => {
-  const upload = uploadOf(request);
+  const upload = uploadOf(request, services);
   const digest = queryValue(request, 'digest');
   if (digest === null)
     throw new RegistryError('DIGEST_INVALID', { message: 'the parameter digest is missing' });
@@ -58,21 +58,24 @@ export const putUpload: Handler = async (request, reply, services) => {
 };
 
 /** GET: how far a session is, so that a client can resume. */
-export const getUpload: Handler = async (request, reply, { registry }) => {
-  const upload = uploadOf(request);
-  return progress(reply, 204, upload, await registry.uploads.sizeBytes(upload));
+export const getUpload: Handler = async (request, reply, services) => {
+  const upload = uploadOf(request, services);
+  return progress(reply, 204, upload, await services.registry.uploads.sizeBytes(upload));
 };
 
 /** DELETE: ends a session for nothing. */
-export const deleteUpload: Handler = async (request, reply, { registry }) => {
-  await registry.uploads.cancel(uploadOf(request));
+export const deleteUpload: Handler = async (request, reply, services) => {
+  await services.registry.uploads.cancel(uploadOf(request, services));
   return reply.code(204).send();
 };
 
 type Upload = { readonly repo: RepoName; readonly id: ReturnType<typeof uploadIdOf> };
 
-function uploadOf(request: FastifyRequest): Upload {
-  return { repo: repoOf(request), id: uploadIdOf(request) };
+/** The upload of the path; to anybody but whoever began it, it does not exist. */
+function uploadOf(request: FastifyRequest, { registry }: Services): Upload {
+  const upload = { repo: repoOf(request), id: uploadIdOf(request) };
+  registry.uploads.requireOwner(upload, callerOf(request).uploadOwner);
+  return upload;
 }
 
 function wholeUpload(request: FastifyRequest, reply: FastifyReply, services: Services): UploadBody {

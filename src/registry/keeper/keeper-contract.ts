@@ -19,6 +19,21 @@ export interface ManifestPush {
   /** Empty when pushed by digest alone. */
   readonly tags: readonly Tag[];
   readonly projection: ManifestProjection;
+  /** What the caller may do; absent: everything. Judged against the tags as they are when the push is committed. */
+  readonly rights?: PushRights;
+}
+
+/** Making what does not exist and changing what does are two rights. */
+export interface Rights {
+  readonly create: boolean;
+  readonly update: boolean;
+}
+
+/** The rights of a push, by what it names; a tag that is not listed may be neither made nor moved. */
+export interface PushRights {
+  /** For a push by digest; `null` for one by tag. */
+  readonly digest: Rights | null;
+  readonly tags: Readonly<Record<string, Rights>>;
 }
 
 /** The digest of the first `sizeBytes` bytes of an upload, as one of the processes hashed them. */
@@ -50,10 +65,13 @@ export interface Keeper {
   mountBlob(repo: RepoName, from: RepoName, digest: Digest): Promise<boolean>;
   /** Throws `BLOB_UNKNOWN`, or `DENIED` (405) while a manifest uses it. */
   deleteBlob(repo: RepoName, digest: Digest): Promise<void>;
-  /** Commits a manifest and its tags. Throws `MANIFEST_BLOB_UNKNOWN` naming what is missing. */
+  /**
+   * Commits a manifest and its tags. Throws `MANIFEST_BLOB_UNKNOWN` naming what is missing, and `DENIED` with the
+   * details `action` and `reference` when the rights do not reach.
+   */
   pushManifest(push: ManifestPush): Promise<void>;
-  /** Removes a tag, or a manifest with all its tags. */
-  deleteManifest(repo: RepoName, reference: Reference): Promise<void>;
+  /** Removes a tag, or a manifest with all its tags; throws `DENIED` (409) where those are more than `tagsMax`. */
+  deleteManifest(repo: RepoName, reference: Reference, tagsMax: number): Promise<void>;
   /** Compares the index with the layout and reads the layout again where they differ. */
   refresh(repo: RepoName): Promise<void>;
   addPulls(counts: readonly PullCount[]): Promise<void>;

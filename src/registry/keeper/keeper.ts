@@ -168,9 +168,9 @@ export class LocalKeeper implements Keeper {
     if (this.#pushes.length > RECORDS_GATHERED_MAX) await this.#flushRecords();
   }
 
-  async deleteManifest(repo: RepoName, reference: Reference): Promise<void> {
+  async deleteManifest(repo: RepoName, reference: Reference, tagsMax: number): Promise<void> {
     if (reference.kind === 'tag') return this.#change(repo, { kind: 'deleteTag', tag: reference.tag });
-    await this.#change(repo, { kind: 'deleteManifest', digest: reference.digest });
+    await this.#change(repo, { kind: 'deleteManifest', digest: reference.digest, tagsMax });
   }
 
   refresh(repo: RepoName): Promise<void> {

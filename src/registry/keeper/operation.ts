@@ -7,7 +7,8 @@ import type { ManifestPush } from './keeper-contract.ts';
 export type Operation =
   | { readonly kind: 'push'; readonly push: ManifestPush }
   | { readonly kind: 'deleteTag'; readonly tag: Tag }
-  | { readonly kind: 'deleteManifest'; readonly digest: Digest }
+  /** Refused where the manifest has more than `tagsMax` tags. */
+  | { readonly kind: 'deleteManifest'; readonly digest: Digest; readonly tagsMax: number }
   | { readonly kind: 'deleteBlob'; readonly digest: Digest }
   /** Removes a manifest that is still garbage by these rules; nothing happens when it is not. */
   | { readonly kind: 'collectManifest'; readonly digest: Digest; readonly rules: GarbageRules; readonly sinceMs: number }

@@ -1,4 +1,4 @@
-import type { IndexWriter } from '#metadata';
+import type { EntryRow, IndexWriter } from '#metadata';
 import type { Digest } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
 import type { Tag } from '#oci/reference';
@@ -10,6 +10,7 @@ import type { Plan } from './operation.ts';
 
 /** Referrers of one manifest that are noted when it goes; a full sweep finds the rest. */
 const REFERRERS_MAX = 10_000;
+const TAGS_NAMED_MAX = 20;
 
 /** Deletes a tag; the manifest that it named stays, without a tag when it was the last (distribution-spec, "Deleting tags"). */
 export async function planDeleteTag(repo: RepoName, tag: Tag, index: IndexWriter): Promise<Plan> {
@@ -30,14 +31,19 @@ export async function planDeleteTag(repo: RepoName, tag: Tag, index: IndexWriter
 
 /**
  * Deletes a manifest with all its tags (distribution-spec, "Deleting Manifests"). Throws `DENIED` (405, as zot)
- * while an index lists it.
+ * while an index lists it, and `DENIED` (409) when it has more tags than the caller is to remove at once.
  */
-export async function planDeleteManifest(repo: RepoName, digest: Digest, index: IndexWriter): Promise<Plan> {
+export async function planDeleteManifest(
+  repo: RepoName,
+  { digest, tagsMax }: { readonly digest: Digest; readonly tagsMax: number },
+  index: IndexWriter,
+): Promise<Plan> {
   const entries = await index.findEntries(repo, { kind: 'digest', digest });
   const manifest = await index.findManifest(repo, { kind: 'digest', digest });
   if (entries.length === 0 && manifest === null) {
     throw new RegistryError('MANIFEST_UNKNOWN', { detail: { reference: digest } });
   }
+  requireFewTags(entries, digest, tagsMax);
   const parents = await otherParents(index, repo, digest, new Set([digest]));
   if (parents.length > 0) {
     throw new RegistryError('DENIED', {
@@ -47,6 +53,16 @@ export async function planDeleteManifest(repo: RepoName, digest: Digest, index: 
     });
   }
   return removalOf(repo, digest, index, Date.now());
+}
+
+function requireFewTags(entries: readonly EntryRow[], digest: Digest, tagsMax: number): void {
+  const tags = entries.flatMap((row) => (row.tag === null ? [] : [row.tag]));
+  if (tags.length <= tagsMax) return;
+  throw new RegistryError('DENIED', {
+    status: 409,
+    message: `the manifest has ${tags.length} tags, and all of them would be deleted: delete the tags one by one`,
+    detail: { reference: digest, tags: tags.slice(0, TAGS_NAMED_MAX) },
+  });
 }
 
 /** Removes a manifest that nothing holds any more; what it held may be garbage since `sinceMs`. */

@@ -5,11 +5,13 @@ import { projectManifest } from '#oci/manifest';
 import type { ManifestReference } from '#oci/manifest';
 import { manifestKind } from '#oci/media-types';
 import type { Tag } from '#oci/reference';
+import type { RepoName } from '#oci/repo-name';
 import { descriptorJson, withoutTag } from '#storage';
 import type { RepositoryStore } from '#storage';
 import type { ManifestPush } from './keeper-contract.ts';
 import { NO_CHANGE } from './operation.ts';
 import type { Plan } from './operation.ts';
+import { requireRights } from './push-rights.ts';
 
 /** Manifests below an index that were uploaded as plain blobs are read to serve them; a bound for that. */
 const CHILD_SIZE_BYTES_MAX = 4 * 1024 * 1024;
@@ -17,9 +19,10 @@ const MISSING_NAMED_MAX = 20;
 
 /**
  * Works out what the push of a manifest does (distribution-spec, "Pushing Manifests"). Throws
- * `MANIFEST_BLOB_UNKNOWN` naming what it refers to and the repository lacks, `MANIFEST_INVALID` when a size is wrong.
+ * `DENIED` when the caller's rights do not reach, `MANIFEST_BLOB_UNKNOWN` naming what it refers to and the repository lacks, `MANIFEST_INVALID` when a size is wrong.
  */
 export async function planPush(push: ManifestPush, index: IndexWriter, store: RepositoryStore): Promise<Plan> {
+  await requireRights(push, index);
   const required = await requireReferences(push, index, store);
   const entries = await planEntries(push, index);
   const known = await index.findManifest(push.repo, { kind: 'digest', digest: push.digest });
@@ -111,36 +114,35 @@ async function requireReferences(
   const found: BlobRow[] = [];
   const children: NewManifest[] = [];
   for (const reference of push.projection.references) {
-    const sizeBytes = await sizeOf(push, reference, index, store, found);
-    if (sizeBytes === null) {
+    const size = await sizeOf(push.repo, reference, index, store);
+    if (size?.isNew === true) found.push({ digest: reference.digest, sizeBytes: size.sizeBytes });
+    if (size === null) {
       if (!reference.optional) missing.push(reference.digest);
       continue;
     }
-    requireSize(reference, sizeBytes);
+    requireSize(reference, size.sizeBytes);
     if (reference.role === 'child') children.push(...(await adoptChild(push, reference, index, store)));
   }
   if (missing.length > 0) throw unknown(missing);
   return { found, children };
 }
 
+/** The size of what is referred to; `isNew`: the index did not know it, another tool put it there. */
 async function sizeOf(
-  push: ManifestPush,
+  repo: RepoName,
   reference: ManifestReference,
   index: IndexWriter,
   store: RepositoryStore,
-  found: BlobRow[],
-): Promise<number | null> {
+): Promise<{ sizeBytes: number; isNew: boolean } | null> {
   const { digest, role } = reference;
   if (role === 'child') {
-    const manifest = await index.findManifest(push.repo, { kind: 'digest', digest });
-    if (manifest !== null) return manifest.sizeBytes;
+    const manifest = await index.findManifest(repo, { kind: 'digest', digest });
+    if (manifest !== null) return { sizeBytes: manifest.sizeBytes, isNew: false };
   }
-  const blob = await index.findBlob(push.repo, digest);
-  if (blob !== null) return blob.sizeBytes;
+  const blob = await index.findBlob(repo, digest);
+  if (blob !== null) return { sizeBytes: blob.sizeBytes, isNew: false };
   const stat = await store.statBlob(digest);
-  if (stat === null) return null;
-  found.push({ digest, sizeBytes: stat.sizeBytes });
-  return stat.sizeBytes;
+  return stat === null ? null : { sizeBytes: stat.sizeBytes, isNew: true };
 }
 
 function requireSize(reference: ManifestReference, sizeBytes: number): void {

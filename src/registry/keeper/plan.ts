@@ -15,7 +15,7 @@ export async function planOperation(operation: Operation, index: IndexWriter, st
     case 'deleteTag':
       return planDeleteTag(store.name, operation.tag, index);
     case 'deleteManifest':
-      return planDeleteManifest(store.name, operation.digest, index);
+      return planDeleteManifest(store.name, operation, index);
     case 'deleteBlob':
       return planDeleteBlob(store.name, operation.digest, index, store);
     case 'collectManifest':
