@@ -8,7 +8,15 @@ import type { Config } from '#config';
 import { buildInfo } from '#lib/build-info';
 import type { Logger } from '#lib/logger';
 import { StartError } from '#lib/start-error';
-import { heldByZot, lockFolder, openAccountsForReading, openIndexForReading, openIndexForWriting, openRecords, removeIndexFiles } from '#metadata';
+import {
+  heldByZot,
+  lockFolder,
+  openAccountsForReading,
+  openIndexForReading,
+  openIndexForWriting,
+  openRecords,
+  removeIndexFiles,
+} from '#metadata';
 import type { IndexReader, IndexWriter, Records } from '#metadata';
 import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '#oci/media-types';
 import { LocalKeeper, Registry, noHooks, walkStorage } from '#registry';
@@ -61,7 +69,8 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
   const { config, logger } = options;
   const folder = ownFolder(config);
   const lock = lockFolder(folder);
-  if (typeof lock === 'string') throw new StartError(`the folder ${config.storage.rootDirectory} is in use: ${lock}`);
+  if (typeof lock === 'string')
+    throw new StartError(`the folder ${config.storage.rootDirectory} is in use: ${lock}`);
   const storage = openStorage(config, options.driver);
   const { index, records, rebuilt } = openDatabases(folder, logger);
   const report = (repo: string, digest: string | null, problem: string): void =>
@@ -108,11 +117,13 @@ export function startTasks(side: KeeperSide): void {
 
 function ownFolder(config: Config): string {
   const root = config.storage.rootDirectory;
-  if (root === '') throw new StartError('storage.rootDirectory is not set: name the folder that holds the repositories');
+  if (root === '')
+    throw new StartError('storage.rootDirectory is not set: name the folder that holds the repositories');
   const folder = join(resolve(root), OWN_FOLDER);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
-    if (heldByZot(realpathSync(root))) throw new StartError(`the folder ${root} is in use: a running zot serves it`);
+    if (heldByZot(realpathSync(root)))
+      throw new StartError(`the folder ${root} is in use: a running zot serves it`);
   } catch (error) {
     if (error instanceof StartError) throw error;
     throw new StartError(`the folder ${root} cannot be used: ${messageOf(error)}`, { cause: error });
@@ -124,21 +135,30 @@ function ownFolder(config: Config): string {
 export function removeIndex(config: Config): void {
   const folder = ownFolder(config);
   const lock = lockFolder(folder);
-  if (typeof lock === 'string') throw new StartError(`the folder ${config.storage.rootDirectory} is in use: ${lock}`);
+  if (typeof lock === 'string')
+    throw new StartError(`the folder ${config.storage.rootDirectory} is in use: ${lock}`);
   removeIndexFiles(folder);
   lock.release();
 }
 
-function openDatabases(folder: string, logger: Logger): { index: IndexWriter; records: Records; rebuilt: boolean } {
+function openDatabases(
+  folder: string,
+  logger: Logger,
+): { index: IndexWriter; records: Records; rebuilt: boolean } {
   let rebuilt = false;
   const index = openIndexForWriting(folder, (reason) => {
     rebuilt = true;
-    logger.warn({ component: 'metadata', reason }, 'the index cannot be used and is built again from the storage');
+    logger.warn(
+      { component: 'metadata', reason },
+      'the index cannot be used and is built again from the storage',
+    );
   });
   try {
     return { index, records: openRecords(folder), rebuilt };
   } catch (error) {
-    throw new StartError(`${join(folder, 'records.db')} cannot be used: ${messageOf(error)}`, { cause: error });
+    throw new StartError(`${join(folder, 'records.db')} cannot be used: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -154,8 +174,10 @@ async function walk(parts: {
   try {
     const repositories = await walkStorage({
       ...parts,
-      report: (path, error) => logger.warn({ component: 'storage', path, error }, 'a folder could not be looked at'),
-      progress: (count) => logger.info({ component: 'storage', repositories: count }, 'looking at the storage'),
+      report: (path, error) =>
+        logger.warn({ component: 'storage', path, error }, 'a folder could not be looked at'),
+      progress: (count) =>
+        logger.info({ component: 'storage', repositories: count }, 'looking at the storage'),
     });
     keeper.markWalked();
     const elapsedMs = Math.round(performance.now() - startedMs);
@@ -215,7 +237,12 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
   const { minFreeSpace, readOnly } = config.storage;
   const hooks = noHooks();
   const accounts = joinAccounts(options.accounts ?? keeper.users, keeper.users);
-  const access = await openAccess(config, { accounts, attempts: keeper.users, logger, audit: () => undefined });
+  const access = await openAccess(config, {
+    accounts,
+    attempts: keeper.users,
+    logger,
+    audit: () => undefined,
+  });
   const uploadKey = await sharedKey(accounts, 'upload-owners');
   const registry = new Registry({
     storage,
@@ -245,7 +272,14 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
     isStopping: () => stopping,
   };
   const { allowOrigin } = config.http;
-  const server = buildServer({ services, logger, allowOrigin, tls, idleMs: services.idleMs, routes: host.routes });
+  const server = buildServer({
+    services,
+    logger,
+    allowOrigin,
+    tls,
+    idleMs: services.idleMs,
+    routes: host.routes,
+  });
   return {
     server,
     registry,
@@ -275,7 +309,10 @@ function openTls(config: Config, logger: Logger): TlsFiles | null {
   if (tls === undefined || tls.cert === '' || tls.key === '') return null;
   try {
     return new TlsFiles({ cert: tls.cert, key: tls.key, ca: tls.cacert }, (problem) =>
-      logger.error({ component: 'tls', problem }, 'the changed certificate cannot be used, the old one stays in force'),
+      logger.error(
+        { component: 'tls', problem },
+        'the changed certificate cannot be used, the old one stays in force',
+      ),
     );
   } catch (error) {
     throw new StartError(`the certificate cannot be read: ${messageOf(error)}`, { cause: error });

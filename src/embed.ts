@@ -74,7 +74,10 @@ async function serveEmbedded(
   return {
     start: async () => {
       const secure = config.http.tls !== undefined;
-      url ??= await listen(side.server, listenAddress(config.http.address, config.http.port), { secure, shared: false });
+      url ??= await listen(side.server, listenAddress(config.http.address, config.http.port), {
+        secure,
+        shared: false,
+      });
       return url;
     },
     address: () => url,

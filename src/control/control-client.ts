@@ -1,8 +1,8 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { ControlRefusal } from './control.ts';
-import type { ControlArguments } from './control.ts';
+import { ControlRefusal } from './contract.ts';
+import type { ControlArguments } from './contract.ts';
 import type { ControlReply } from './control-server.ts';
 
 /**

@@ -2,8 +2,8 @@ import { rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import { createInterface } from 'node:readline';
-import { ControlRefusal } from './control.ts';
-import type { ControlArguments, ControlCommands, ControlHost } from './control.ts';
+import { ControlRefusal } from './contract.ts';
+import type { ControlArguments, ControlCommands, ControlHost } from './contract.ts';
 
 /** One line of JSON each way, then as many as the work has to tell: `progress`, and at last `result` or `error`. */
 export type ControlReply =
@@ -41,26 +41,31 @@ function answer(socket: Socket, commands: ControlCommands, host: ControlHost): v
     if (received > REQUEST_BYTES_MAX) socket.destroy();
   });
   const lines = createInterface({ input: socket });
-  lines.once('line', (line) => void run(line, socket, commands, host, gone.signal));
+  lines.once('line', (line) => void run(line, socket, { commands, host, signal: gone.signal }));
 }
 
 async function run(
   line: string,
   socket: Socket,
-  commands: ControlCommands,
-  host: ControlHost,
-  signal: AbortSignal,
+  parts: { readonly commands: ControlCommands; readonly host: ControlHost; readonly signal: AbortSignal },
 ): Promise<void> {
+  const { commands, host, signal } = parts;
   const send = (reply: ControlReply): void => {
     if (!socket.destroyed) socket.write(`${JSON.stringify(reply)}\n`);
   };
   try {
     const { command, args } = JSON.parse(line) as ControlRequest;
     host.logger.info({ component: 'control', command }, 'command received');
-    const result = await commands.run(command, { args, host, signal, progress: (progress) => send({ progress }) });
+    const result = await commands.run(command, {
+      args,
+      host,
+      signal,
+      progress: (progress) => send({ progress }),
+    });
     send({ result: result ?? null });
   } catch (error) {
-    if (!(error instanceof ControlRefusal)) host.logger.error({ component: 'control', error }, 'command failed');
+    if (!(error instanceof ControlRefusal))
+      host.logger.error({ component: 'control', error }, 'command failed');
     send({ error: { message: error instanceof Error ? error.message : String(error) } });
   } finally {
     socket.end();

@@ -1,8 +1,8 @@
 import type { Config, StoreConfig } from '#config';
 import { gcJob, gcJobName, gcSettings, noteEverything, systemTime } from '#tasks';
 import type { SweepParts, SweepReport } from '#tasks';
-import { flagArgument } from './control.ts';
-import type { ControlCall, ControlCommands, ControlHost } from './control.ts';
+import { flagArgument } from './contract.ts';
+import type { ControlCall, ControlCommands, ControlHost } from './contract.ts';
 
 /** `gc.run`: a sweep now, of every store; `dryRun` decides only, `full` looks at everything on the store. */
 export function addGcCommands(commands: ControlCommands): void {

@@ -1,4 +1,4 @@
-import type { ControlCommands } from './control.ts';
+import type { ControlCommands } from './contract.ts';
 
 /** `tasks.list`: what runs, what waits, and how the last rounds ended. */
 export function addTaskCommands(commands: ControlCommands): void {

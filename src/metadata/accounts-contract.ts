@@ -9,8 +9,8 @@ export interface ApiKeyRecord {
   /** Lower case hex sha256 of the key without its prefix, as zot keeps it. */
   readonly hash: string;
   readonly owner: string;
-  /** How the owner had signed in when the key was made, an `AuthMethod`: where to look whether there still is one. */
-  readonly ownerMethod: string;
+  /** Who vouched for the owner when the key was made, such as `htpasswd`: there it is looked up whether there still is one. */
+  readonly origin: string;
   readonly uuid: string;
   readonly label: string;
   /** Empty: all that the owner may do. */
@@ -27,9 +27,8 @@ export interface SessionRecord {
   /** Hash of the id in the cookie, so that a read of the records gives nobody a session. */
   readonly idHash: string;
   readonly username: string;
-  /** How the user signed in, an `AuthMethod`. */
-  readonly method: string;
-  readonly groups: readonly string[];
+  /** Who vouched for the user: `htpasswd`, `ldap`, `openid:<provider>`. */
+  readonly origin: string;
   /** The OpenID provider that signed the user in, '' for passwords. */
   readonly provider: string;
   /** What the provider needs to end its own session, encrypted with a key that only the cookie holds. */
@@ -52,8 +51,8 @@ export interface AccountsReader {
   listApiKeys(owner: string): Promise<ApiKeyRecord[]>;
   /** Also one that has expired but was not removed yet. */
   findSession(idHash: string): Promise<SessionRecord | null>;
-  /** Groups of the user's last sign-in; empty when there was none. */
-  groupsOf(username: string): Promise<readonly string[]>;
+  /** Groups of the last sign-in of a user whom the origin vouches for; empty when there was none. */
+  groupsOf(origin: string, username: string): Promise<readonly string[]>;
   /** A key that all processes share; `null` when nobody made one. */
   findSharedKey(name: string): Promise<Buffer | null>;
 }
@@ -65,10 +64,13 @@ export interface AccountsWriter {
   removeApiKey(owner: string, uuid: string): Promise<boolean>;
   /** Batched; never awaited by a request. */
   touchApiKeys(uses: readonly ApiKeyUse[]): Promise<void>;
-  putSession(session: SessionRecord): Promise<void>;
+  /** Adds a session; beyond a bound for each user the ones that expire first end. */
+  addSession(session: SessionRecord): Promise<void>;
+  /** Lets a session expire later; one that ended meanwhile stays ended. */
+  extendSession(idHash: string, expiresMs: number): Promise<void>;
   removeSession(idHash: string): Promise<void>;
   /** Replaces, never adds to, the groups of a user (CVE-2025-23208). */
-  setGroups(username: string, groups: readonly string[]): Promise<void>;
+  setGroups(origin: string, username: string, groups: readonly string[]): Promise<void>;
   /** Keeps a shared key unless there is one; gives the one that is kept. */
   keepSharedKey(name: string, key: Buffer): Promise<Buffer>;
   /** Removes sessions that have expired. Expired API keys stay, so that their owner sees them. */

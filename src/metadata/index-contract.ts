@@ -132,7 +132,10 @@ export interface IndexWriter extends IndexReader, Garbage {
 
   /** Descriptors of a tag or digest, in the order of index.json. */
   findEntries(repo: RepoName, reference: Reference): Promise<EntryRow[]>;
-  listEntries(repo: RepoName, page: { readonly afterPosition: number; readonly limit: number }): Promise<EntryRow[]>;
+  listEntries(
+    repo: RepoName,
+    page: { readonly afterPosition: number; readonly limit: number },
+  ): Promise<EntryRow[]>;
   /** What a manifest refers to. */
   listReferences(repo: RepoName, digest: Digest): Promise<ReferenceRow[]>;
   /** Manifests that refer to a digest in one of the roles, at most `limit`. */

@@ -16,9 +16,13 @@ export interface ChildWork {
  * when told to or when the supervisor is gone. Signals are the supervisor's business: a terminal or a service
  * manager sends them to all processes of the group at once.
  */
-export async function runChild(name: string, start: (order: Start, log: Log) => Promise<ChildWork>): Promise<number> {
+export async function runChild(
+  name: string,
+  start: (order: Start, log: Log) => Promise<ChildWork>,
+): Promise<number> {
   tuneHeap();
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const) process.on(signal, () => undefined);
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGUSR2'] as const)
+    process.on(signal, () => undefined);
   const orders = new OrderQueue();
   const order = await orders.start;
   const label = order.number === 0 ? name : `${name}-${order.number}`;

@@ -41,7 +41,9 @@ class Connection {
     this.#keeper = keeper;
     this.#socket = socket;
     readFrames(socket, (message) => void this.#answer(message as ToKeeper));
-    socket.on('error', (error) => logger.warn({ component: 'keeper', error }, 'a connection to the keeper failed'));
+    socket.on('error', (error) =>
+      logger.warn({ component: 'keeper', error }, 'a connection to the keeper failed'),
+    );
     socket.on('close', () => void this.#giveBack());
   }
 

@@ -82,6 +82,7 @@ function listenError(error: unknown, address: ListenAddress): StartError {
     EADDRNOTAVAIL: 'is no address of this machine: see http.address',
     ENOTFOUND: 'is no address of this machine: see http.address',
   };
-  const reason = reasons[code] ?? `cannot be listened on: ${error instanceof Error ? error.message : String(error)}`;
+  const reason =
+    reasons[code] ?? `cannot be listened on: ${error instanceof Error ? error.message : String(error)}`;
   return new StartError(`${place} ${reason}`, { cause: error });
 }

@@ -91,7 +91,9 @@ class Child {
       if (message.kind === 'ready') ready.resolve();
       else ready.reject(new StartError(message.message));
     });
-    child.on('error', (error) => ready.reject(new StartError(`a process could not be started: ${error.message}`)));
+    child.on('error', (error) =>
+      ready.reject(new StartError(`a process could not be started: ${error.message}`)),
+    );
     child.on('exit', (code, signal) => {
       const how = signal ?? `exit code ${code}`;
       ready.reject(new StartError(`a process of the server ended at its start (${how}); its log says why`));
@@ -99,7 +101,9 @@ class Child {
     });
     child.send(this.#order);
     // A restart has nobody who waits for it.
-    ready.promise.catch((error: unknown) => this.#logger.error({ error, child: this.#command }, 'a process is not ready'));
+    ready.promise.catch((error: unknown) =>
+      this.#logger.error({ error, child: this.#command }, 'a process is not ready'),
+    );
     return ready.promise;
   }
 
@@ -107,7 +111,10 @@ class Child {
     this.#process = null;
     if (this.#stopping) return;
     this.#delayMs = livedMs > SETTLED_MS ? RESTART_MIN_MS : Math.min(RESTART_MAX_MS, this.#delayMs * 2);
-    this.#logger.error({ child: this.#command, number: this.#order.number, how }, 'a process ended and is started again');
+    this.#logger.error(
+      { child: this.#command, number: this.#order.number, how },
+      'a process ended and is started again',
+    );
     this.#restart = setTimeout(() => void this.start().catch(() => undefined), this.#delayMs);
   }
 

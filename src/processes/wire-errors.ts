@@ -4,7 +4,12 @@ import type { RegistryErrorOptions, ErrorCode } from '#registry';
 /** An error on its way between processes. */
 export type WireError =
   | { readonly kind: 'registry'; readonly code: ErrorCode; readonly options: RegistryErrorOptions }
-  | { readonly kind: 'storage'; readonly fault: StorageError['fault']; readonly path: string; readonly message: string }
+  | {
+      readonly kind: 'storage';
+      readonly fault: StorageError['fault'];
+      readonly path: string;
+      readonly message: string;
+    }
   | { readonly kind: 'other'; readonly message: string; readonly stack: string };
 
 /** The error in plain data; causes stay in the log of the process that met them. */
@@ -27,7 +32,11 @@ export function toWire(error: unknown): WireError {
     return { kind: 'storage', fault: error.fault, path: error.path, message: `${error.message}${cause}` };
   }
   const known = error instanceof Error;
-  return { kind: 'other', message: known ? error.message : String(error), stack: known ? (error.stack ?? '') : '' };
+  return {
+    kind: 'other',
+    message: known ? error.message : String(error),
+    stack: known ? (error.stack ?? '') : '',
+  };
 }
 
 export function fromWire(wire: WireError): Error {

@@ -47,7 +47,8 @@ export class Freshness {
       this.#storage.repository(repo).statIndex(),
     ]);
     const doubtful = state !== null && state.doubtfulUntilMs > 0 && Date.now() >= state.doubtfulUntilMs;
-    if (doubtful || (state?.fingerprint ?? null) !== (stat?.fingerprint ?? null)) await this.#keeper.refresh(repo);
+    if (doubtful || (state?.fingerprint ?? null) !== (stat?.fingerprint ?? null))
+      await this.#keeper.refresh(repo);
     this.#checkedMs.set(repo, startedMs);
   }
 }

@@ -54,7 +54,7 @@ export class Listing {
   ): Promise<{ repositories: RepoName[]; more: boolean }> {
     const limit = Math.min(page.limit ?? PAGE_MAX, PAGE_MAX);
     const repositories: RepoName[] = [];
-    for (let after = page.last; limit > 0; ) {
+    for (let after = page.last; limit > 0;) {
       const step = await this.#index.listRepositories({ after, limit: Math.min(CATALOG_STEP, limit + 1) });
       for (const repo of step) {
         if (!visible(repo)) continue;
@@ -80,9 +80,13 @@ export class Listing {
     if (!this.#freshness.isFresh(repo)) await this.#freshness.check(repo);
     const referrers: ReferrerRow[] = [];
     let sizeBytes = 0;
-    for (let after = options.last; ; ) {
+    for (let after = options.last; ;) {
       const { artifactTypes } = options;
-      const step = await this.#index.listReferrers(repo, subject, { after, limit: REFERRERS_STEP, artifactTypes });
+      const step = await this.#index.listReferrers(repo, subject, {
+        after,
+        limit: REFERRERS_STEP,
+        artifactTypes,
+      });
       for (const row of step) {
         sizeBytes += entrySizeBytes(row);
         if (sizeBytes > REFERRERS_PAGE_BYTES_MAX && referrers.length > 0) return { referrers, more: true };

@@ -85,13 +85,17 @@ export class Pull {
     if ((await this.#parts.index.findRepository(repo)) === null) {
       return new RegistryError('NAME_UNKNOWN', { detail: { name: repo } });
     }
-    return new RegistryError('MANIFEST_UNKNOWN', { detail: { reference: referenceText(reference).slice(0, 200) } });
+    return new RegistryError('MANIFEST_UNKNOWN', {
+      detail: { reference: referenceText(reference).slice(0, 200) },
+    });
   }
 
   async #load(repo: RepoName, row: ManifestRow, reference: Reference): Promise<Buffer> {
     const bytes = await this.#readProven(repo, row.digest);
     if (bytes === null) {
-      throw new RegistryError('MANIFEST_UNKNOWN', { detail: { reference: referenceText(reference).slice(0, 200) } });
+      throw new RegistryError('MANIFEST_UNKNOWN', {
+        detail: { reference: referenceText(reference).slice(0, 200) },
+      });
     }
     this.#cache.set(row.digest, bytes, bytes.length);
     return bytes;
@@ -131,7 +135,8 @@ export class Pull {
     const store = this.#parts.storage.repository(repo);
     const reader = await store.openBlob(digest);
     if (reader !== null) return reader;
-    for (const hook of this.#parts.hooks.blobMissing) if (await hook(repo, digest)) return store.openBlob(digest);
+    for (const hook of this.#parts.hooks.blobMissing)
+      if (await hook(repo, digest)) return store.openBlob(digest);
     return null;
   }
 
@@ -148,7 +153,8 @@ export class Pull {
     const key = `${repo} ${digest}`;
     const count = this.#counts.get(key);
     if (count === undefined) {
-      if (this.#counts.size < COUNTS_MAX) this.#counts.set(key, { repo, digest, pulls: 1, lastPullMs: Date.now() });
+      if (this.#counts.size < COUNTS_MAX)
+        this.#counts.set(key, { repo, digest, pulls: 1, lastPullMs: Date.now() });
       return;
     }
     count.pulls += 1;
@@ -163,7 +169,8 @@ export class Pull {
     try {
       await this.#parts.keeper.addPulls(counts);
     } catch {
-      for (const count of counts) if (this.#counts.size < COUNTS_MAX) this.#counts.set(`${count.repo} ${count.digest}`, count);
+      for (const count of counts)
+        if (this.#counts.size < COUNTS_MAX) this.#counts.set(`${count.repo} ${count.digest}`, count);
     }
   }
 

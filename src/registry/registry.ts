@@ -24,7 +24,14 @@ export { StorageError } from '#storage';
 export type { FileReader } from '#storage';
 export { noHooks } from './hooks.ts';
 export type { Hooks, PushedManifest } from './hooks.ts';
-export type { Keeper, ManifestPush, PushRights, Rights, UploadProgress, UploadRef } from './keeper/keeper-contract.ts';
+export type {
+  Keeper,
+  ManifestPush,
+  PushRights,
+  Rights,
+  UploadProgress,
+  UploadRef,
+} from './keeper/keeper-contract.ts';
 export { LocalKeeper } from './keeper/keeper.ts';
 export { USER_METHODS, forwardingUserDesk } from './keeper/user-desk.ts';
 export type { UserDesk } from './keeper/user-desk.ts';
@@ -74,7 +81,12 @@ export class Registry {
     this.#parts = parts;
     this.#guard = new SpaceGuard(storage, parts.spaceLimit, parts.readOnly);
     this.#pull = new Pull({ storage, index, keeper, freshness, hooks });
-    this.uploads = new Uploads({ storage, keeper, guard: this.#guard, owners: new UploadOwners(parts.uploadKey) });
+    this.uploads = new Uploads({
+      storage,
+      keeper,
+      guard: this.#guard,
+      owners: new UploadOwners(parts.uploadKey),
+    });
     this.listing = new Listing({ index, freshness });
   }
 
@@ -113,7 +125,11 @@ export class Registry {
   }
 
   /** Deletes a tag, or a manifest with all its tags; throws `DENIED` (409) where it has more than `tagsMax`. */
-  async deleteManifest(repo: RepoName, reference: Reference, tagsMax = Number.POSITIVE_INFINITY): Promise<void> {
+  async deleteManifest(
+    repo: RepoName,
+    reference: Reference,
+    tagsMax = Number.POSITIVE_INFINITY,
+  ): Promise<void> {
     this.#guard.requireWritable();
     await this.listing.requireRepository(repo);
     await this.#parts.keeper.deleteManifest(repo, reference, tagsMax);
@@ -161,7 +177,8 @@ export class Registry {
   }
 
   async #after<Event>(hooks: readonly ((event: Event) => Promise<void>)[], event: Event): Promise<void> {
-    for (const hook of hooks) await hook(event).catch((error: unknown) => this.#parts.report('after push', error));
+    for (const hook of hooks)
+      await hook(event).catch((error: unknown) => this.#parts.report('after push', error));
   }
 }
 

@@ -26,7 +26,8 @@ export class SpaceGuard {
 
   /** Throws `UNSUPPORTED` (405) in read-only mode. */
   requireWritable(): void {
-    if (this.#readOnly) throw new RegistryError('UNSUPPORTED', { message: 'the registry is in read-only mode' });
+    if (this.#readOnly)
+      throw new RegistryError('UNSUPPORTED', { message: 'the registry is in read-only mode' });
   }
 
   /** Throws `INSUFFICIENT_STORAGE` (507) where new content would leave less than the limit free. */
@@ -46,7 +47,8 @@ export class SpaceGuard {
     const nowMs = performance.now();
     if (last !== undefined && nowMs - last.atMs < TRUSTED_MS) return last;
     const space = await store.driver.freeSpace();
-    const neededBytes = space === null ? 0 : Math.max(this.#limit.bytes, this.#limit.share * space.totalBytes);
+    const neededBytes =
+      space === null ? 0 : Math.max(this.#limit.bytes, this.#limit.share * space.totalBytes);
     const looked = { atMs: nowMs, freeBytes: space?.freeBytes ?? Infinity, neededBytes };
     this.#looked.set(store, looked);
     return looked;

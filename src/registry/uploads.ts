@@ -173,7 +173,8 @@ export class Uploads {
 
   async #release(upload: UploadRef, before: UploadProgress | null): Promise<void> {
     const running = this.#hashes.get(upload.id);
-    const now = running === undefined ? before : { sizeBytes: running.sizeBytes, digest: digestOfRunning(running) };
+    const now =
+      running === undefined ? before : { sizeBytes: running.sizeBytes, digest: digestOfRunning(running) };
     await this.#parts.keeper.releaseUpload(upload, now);
   }
 
@@ -188,7 +189,12 @@ export class Uploads {
     return new UploadWriter(file, DEFAULT_ALGORITHM, null);
   }
 
-  async #take(upload: UploadRef, writer: UploadWriter, body: UploadBody, signal: AbortSignal | null): Promise<void> {
+  async #take(
+    upload: UploadRef,
+    writer: UploadWriter,
+    body: UploadBody,
+    signal: AbortSignal | null,
+  ): Promise<void> {
     const before = writer.sizeBytes;
     const letGo = (): void => body.source.stop(takenOver(upload));
     signal?.addEventListener('abort', letGo, { once: true });

@@ -75,7 +75,8 @@ export class RepositoryStore {
   async readManifest(digest: Digest, sizeBytesMax: number): Promise<Buffer | null> {
     const path = blobPath(this.name, digest);
     const bytes = await this.#driver.read(path, sizeBytesMax);
-    if (bytes !== null && digestOf(bytes, digestAlgorithm(digest)) !== digest) throw new StorageError('corrupt', path);
+    if (bytes !== null && digestOf(bytes, digestAlgorithm(digest)) !== digest)
+      throw new StorageError('corrupt', path);
     return bytes;
   }
 
@@ -163,7 +164,10 @@ export class RepositoryStore {
   }
 
   /** Reads a whole upload to hash it: only when no process hashed it on the way in, or for another algorithm. */
-  async hashUpload(id: UploadId, algorithm: DigestAlgorithm): Promise<{ digest: Digest; sizeBytes: number } | null> {
+  async hashUpload(
+    id: UploadId,
+    algorithm: DigestAlgorithm,
+  ): Promise<{ digest: Digest; sizeBytes: number } | null> {
     const reader = await this.#driver.openReader(uploadPath(this.name, id));
     if (reader === null) return null;
     return hashReader(reader, algorithm);

@@ -48,7 +48,7 @@ export class UploadWriter {
   async append(chunk: Buffer): Promise<void> {
     this.#hash?.update(chunk);
     this.#takenBytes += chunk.length;
-    for (let at = 0; at < chunk.length; ) {
+    for (let at = 0; at < chunk.length;) {
       const buffer = (this.#filling ??= pool.take());
       const copied = chunk.copy(buffer, this.#filledBytes, at);
       this.#filledBytes += copied;

@@ -1,5 +1,4 @@
 import type { Extension, ExtensionHost } from '#extension';
-import { sendJson } from '#http';
 import type { Handler } from '#http';
 
 const URL = '/v2/_zot/ext/mgmt';
@@ -31,5 +30,7 @@ function answer(host: ExtensionHost): Handler {
     binaryType,
     http: { auth: {} },
   });
-  return (_request, reply) => sendJson(reply, body);
+  // As bytes, since the framework would add a charset to a text.
+  const bytes = Buffer.from(body);
+  return (_request, reply) => reply.header('content-type', 'application/json').send(bytes);
 }

@@ -6,7 +6,7 @@ export const ACCOUNTS_MIGRATION: Migration = {
     CREATE TABLE api_keys (
       hash TEXT NOT NULL PRIMARY KEY,
       owner TEXT NOT NULL,
-      owner_method TEXT NOT NULL,
+      origin TEXT NOT NULL,
       uuid TEXT NOT NULL,
       label TEXT NOT NULL,
       scopes TEXT NOT NULL,
@@ -20,8 +20,7 @@ export const ACCOUNTS_MIGRATION: Migration = {
     CREATE TABLE sessions (
       id_hash TEXT NOT NULL PRIMARY KEY,
       username TEXT NOT NULL,
-      method TEXT NOT NULL,
-      groups TEXT NOT NULL,
+      origin TEXT NOT NULL,
       provider TEXT NOT NULL,
       sealed_id_token TEXT,
       proof TEXT,
@@ -29,9 +28,12 @@ export const ACCOUNTS_MIGRATION: Migration = {
       expires_ms INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX sessions_by_expiry ON sessions (expires_ms);
+    CREATE INDEX sessions_by_user ON sessions (username, expires_ms);
     CREATE TABLE user_groups (
-      username TEXT NOT NULL PRIMARY KEY,
-      groups TEXT NOT NULL
+      origin TEXT NOT NULL,
+      username TEXT NOT NULL,
+      groups TEXT NOT NULL,
+      PRIMARY KEY (origin, username)
     ) STRICT, WITHOUT ROWID;
     CREATE TABLE shared_keys (
       name TEXT NOT NULL PRIMARY KEY,

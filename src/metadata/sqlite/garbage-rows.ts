@@ -41,15 +41,21 @@ export class GarbageRows {
   #clampTombstones: StatementSync;
 
   constructor(db: DatabaseSync) {
-    this.#addCandidate = db.prepare('INSERT OR REPLACE INTO candidates (repo, what, since_ms) VALUES (?, ?, ?)');
+    this.#addCandidate = db.prepare(
+      'INSERT OR REPLACE INTO candidates (repo, what, since_ms) VALUES (?, ?, ?)',
+    );
     this.#candidates = db.prepare(`SELECT repo, what, since_ms FROM candidates
       WHERE since_ms <= ?1 AND (since_ms, repo, what) > (?2, ?3, ?4) ORDER BY since_ms, repo, what LIMIT ?5`);
     this.#removeCandidate = db.prepare('DELETE FROM candidates WHERE repo = ? AND what = ? AND since_ms = ?');
-    this.#addTombstone = db.prepare('INSERT OR REPLACE INTO tombstones (repo, digest, since_ms) VALUES (?, ?, ?)');
+    this.#addTombstone = db.prepare(
+      'INSERT OR REPLACE INTO tombstones (repo, digest, since_ms) VALUES (?, ?, ?)',
+    );
     this.#tombstones = db.prepare(
       'SELECT repo, digest, since_ms FROM tombstones WHERE since_ms <= ? ORDER BY since_ms LIMIT ?',
     );
-    this.#tombstone = db.prepare('SELECT repo, digest, since_ms FROM tombstones WHERE repo = ? AND digest = ?');
+    this.#tombstone = db.prepare(
+      'SELECT repo, digest, since_ms FROM tombstones WHERE repo = ? AND digest = ?',
+    );
     this.#clampCandidates = db.prepare('UPDATE candidates SET since_ms = ?1 WHERE since_ms > ?1');
     this.#clampTombstones = db.prepare('UPDATE tombstones SET since_ms = ?1 WHERE since_ms > ?1');
     this.#removeTombstone = db.prepare('DELETE FROM tombstones WHERE repo = ? AND digest = ?');

@@ -120,7 +120,13 @@ export class SqliteIndexReader implements IndexReader {
     const rows =
       page.artifactTypes.length === 0
         ? this.#referrers.all(repo, subject, page.after, page.limit)
-        : this.#referrersOfTypes.all(repo, subject, page.after, page.limit, JSON.stringify(page.artifactTypes));
+        : this.#referrersOfTypes.all(
+            repo,
+            subject,
+            page.after,
+            page.limit,
+            JSON.stringify(page.artifactTypes),
+          );
     return rows.map(referrerRow);
   }
 

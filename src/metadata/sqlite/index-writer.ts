@@ -213,7 +213,7 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
 
   /** Writes items in transactions of about `SLICE_ROWS`; one counts as the rows that `write` says, or as one. */
   async #inSlices<Item>(items: readonly Item[], write: (item: Item) => unknown): Promise<void> {
-    for (let at = 0; at < items.length; ) {
+    for (let at = 0; at < items.length;) {
       if (at > 0) await nextTurn();
       at = this.#rows.transaction(() => {
         let next = at;

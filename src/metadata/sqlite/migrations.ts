@@ -16,12 +16,17 @@ export function schemaVersion(db: DatabaseSync): number {
  * Brings a database to a version, up or down, each step in a transaction of its own. Throws where a step has no way
  * down.
  */
-export function migrate(db: DatabaseSync, migrations: readonly Migration[], target = migrations.length): void {
+export function migrate(
+  db: DatabaseSync,
+  migrations: readonly Migration[],
+  target = migrations.length,
+): void {
   let version = schemaVersion(db);
   while (version !== target) {
     const next = version < target ? version + 1 : version - 1;
     const step = version < target ? migrations[version]?.up : migrations[version - 1]?.down;
-    if (step === undefined) throw new Error(`the schema cannot be changed from version ${version} to ${next}`);
+    if (step === undefined)
+      throw new Error(`the schema cannot be changed from version ${version} to ${next}`);
     db.exec('BEGIN IMMEDIATE');
     try {
       db.exec(step);

@@ -1,8 +1,17 @@
 import type { DatabaseSync, SQLOutputValue, StatementSync } from 'node:sqlite';
-import type { Accounts, AccountsReader, ApiKeyRecord, ApiKeyUse, SessionRecord } from '../accounts-contract.ts';
+import type {
+  Accounts,
+  AccountsReader,
+  ApiKeyRecord,
+  ApiKeyUse,
+  SessionRecord,
+} from '../accounts-contract.ts';
 import { whenFree } from './when-free.ts';
 
 type Row = Record<string, SQLOutputValue>;
+
+/** A user who signs in more often ends the session that would expire first. */
+const SESSIONS_PER_USER_MAX = 100;
 
 /** Look-ups of accounts, in any process: each sees what the keeper committed before. */
 export class SqliteAccountsReader implements AccountsReader {
@@ -18,7 +27,7 @@ export class SqliteAccountsReader implements AccountsReader {
     this.#apiKey = db.prepare('SELECT * FROM api_keys WHERE hash = ?');
     this.#apiKeys = db.prepare('SELECT * FROM api_keys WHERE owner = ? ORDER BY created_ms, uuid');
     this.#session = db.prepare('SELECT * FROM sessions WHERE id_hash = ?');
-    this.#groups = db.prepare('SELECT groups FROM user_groups WHERE username = ?');
+    this.#groups = db.prepare('SELECT groups FROM user_groups WHERE origin = ? AND username = ?');
     this.#sharedKey = db.prepare('SELECT key FROM shared_keys WHERE name = ?');
   }
 
@@ -36,8 +45,8 @@ export class SqliteAccountsReader implements AccountsReader {
     return row === undefined ? null : sessionOf(row);
   }
 
-  async groupsOf(username: string): Promise<readonly string[]> {
-    const row = await whenFree(() => this.#groups.get(username));
+  async groupsOf(origin: string, username: string): Promise<readonly string[]> {
+    const row = await whenFree(() => this.#groups.get(origin, username));
     return row === undefined ? [] : listOf(row.groups);
   }
 
@@ -56,7 +65,9 @@ export class SqliteAccounts extends SqliteAccountsReader implements Accounts {
   #addApiKey: StatementSync;
   #removeApiKey: StatementSync;
   #touchApiKey: StatementSync;
-  #putSession: StatementSync;
+  #addSession: StatementSync;
+  #endOldest: StatementSync;
+  #extendSession: StatementSync;
   #removeSession: StatementSync;
   #setGroups: StatementSync;
   #keepSharedKey: StatementSync;
@@ -69,17 +80,23 @@ export class SqliteAccounts extends SqliteAccountsReader implements Accounts {
     this.#touchApiKey = db.prepare(
       'UPDATE api_keys SET last_used_ms = max(coalesce(last_used_ms, 0), ?2) WHERE hash = ?1',
     );
-    this.#putSession = db.prepare('INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)');
+    this.#addSession = db.prepare('INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
+    this.#endOldest = db.prepare(`
+      DELETE FROM sessions WHERE id_hash IN (
+        SELECT id_hash FROM sessions WHERE username = ? ORDER BY expires_ms DESC LIMIT -1 OFFSET ?)`);
+    this.#extendSession = db.prepare(
+      'UPDATE sessions SET expires_ms = max(expires_ms, ?2) WHERE id_hash = ?1',
+    );
     this.#removeSession = db.prepare('DELETE FROM sessions WHERE id_hash = ?');
-    this.#setGroups = db.prepare('INSERT OR REPLACE INTO user_groups VALUES (?, ?)');
+    this.#setGroups = db.prepare('INSERT OR REPLACE INTO user_groups VALUES (?, ?, ?)');
     this.#keepSharedKey = db.prepare('INSERT OR IGNORE INTO shared_keys VALUES (?, ?)');
     this.#removeExpired = db.prepare('DELETE FROM sessions WHERE expires_ms <= ?');
   }
 
   async addApiKey(key: ApiKeyRecord): Promise<void> {
-    const { hash, owner, ownerMethod, uuid, label, scopes, createdMs } = key;
+    const { hash, owner, origin, uuid, label, scopes, createdMs } = key;
     const { expiresMs, lastUsedMs, creatorUserAgent, generatedBy } = key;
-    const start = [hash, owner, ownerMethod, uuid, label, JSON.stringify(scopes), createdMs] as const;
+    const start = [hash, owner, origin, uuid, label, JSON.stringify(scopes), createdMs] as const;
     this.#addApiKey.run(...start, expiresMs, lastUsedMs, creatorUserAgent, generatedBy);
   }
 
@@ -88,28 +105,29 @@ export class SqliteAccounts extends SqliteAccountsReader implements Accounts {
   }
 
   async touchApiKeys(uses: readonly ApiKeyUse[]): Promise<void> {
-    this.db.exec('BEGIN IMMEDIATE');
-    try {
+    this.#transaction(() => {
       for (const { hash, usedMs } of uses) this.#touchApiKey.run(hash, usedMs);
-      this.db.exec('COMMIT');
-    } catch (error) {
-      if (this.db.isTransaction) this.db.exec('ROLLBACK');
-      throw error;
-    }
+    });
   }
 
-  async putSession(session: SessionRecord): Promise<void> {
-    const { idHash, username, method, groups, provider, sealedIdToken, proof, createdMs, expiresMs } = session;
-    const user = [idHash, username, method, JSON.stringify(groups)] as const;
-    this.#putSession.run(...user, provider, sealedIdToken, proof, createdMs, expiresMs);
+  async addSession(session: SessionRecord): Promise<void> {
+    const { idHash, username, origin, provider, sealedIdToken, proof, createdMs, expiresMs } = session;
+    this.#transaction(() => {
+      this.#addSession.run(idHash, username, origin, provider, sealedIdToken, proof, createdMs, expiresMs);
+      this.#endOldest.run(username, SESSIONS_PER_USER_MAX);
+    });
+  }
+
+  async extendSession(idHash: string, expiresMs: number): Promise<void> {
+    this.#extendSession.run(idHash, expiresMs);
   }
 
   async removeSession(idHash: string): Promise<void> {
     this.#removeSession.run(idHash);
   }
 
-  async setGroups(username: string, groups: readonly string[]): Promise<void> {
-    this.#setGroups.run(username, JSON.stringify(groups));
+  async setGroups(origin: string, username: string, groups: readonly string[]): Promise<void> {
+    this.#setGroups.run(origin, username, JSON.stringify(groups));
   }
 
   async keepSharedKey(name: string, key: Buffer): Promise<Buffer> {
@@ -120,13 +138,24 @@ export class SqliteAccounts extends SqliteAccountsReader implements Accounts {
   async removeExpired(nowMs: number): Promise<void> {
     this.#removeExpired.run(nowMs);
   }
+
+  #transaction(work: () => void): void {
+    this.db.exec('BEGIN IMMEDIATE');
+    try {
+      work();
+      this.db.exec('COMMIT');
+    } catch (error) {
+      if (this.db.isTransaction) this.db.exec('ROLLBACK');
+      throw error;
+    }
+  }
 }
 
 function apiKeyOf(row: Row): ApiKeyRecord {
   return {
     hash: String(row.hash),
     owner: String(row.owner),
-    ownerMethod: String(row.owner_method),
+    origin: String(row.origin),
     uuid: String(row.uuid),
     label: String(row.label),
     scopes: listOf(row.scopes),
@@ -142,8 +171,7 @@ function sessionOf(row: Row): SessionRecord {
   return {
     idHash: String(row.id_hash),
     username: String(row.username),
-    method: String(row.method),
-    groups: listOf(row.groups),
+    origin: String(row.origin),
     provider: String(row.provider),
     sealedIdToken: row.sealed_id_token as string | null,
     proof: row.proof as string | null,

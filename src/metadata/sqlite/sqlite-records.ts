@@ -58,7 +58,8 @@ export class SqliteRecords implements Records {
 
   async addPulls(counts: readonly PullCount[]): Promise<void> {
     this.#transaction(() => {
-      for (const { repo, digest, pulls, lastPullMs } of counts) this.#addPull.run(repo, digest, pulls, lastPullMs);
+      for (const { repo, digest, pulls, lastPullMs } of counts)
+        this.#addPull.run(repo, digest, pulls, lastPullMs);
     });
   }
 

@@ -37,7 +37,7 @@ export async function walkStorage(parts: WalkParts): Promise<number> {
     if (batch.length >= AT_ONCE) await look();
   }
   await look();
-  for (let after = ''; ; ) {
+  for (let after = ''; ;) {
     const known = await index.listKnownRepositories({ after, limit: PAGE });
     for (const repo of known) if (!seen.has(repo)) await keeper.refresh(repo);
     const last = known.at(-1);
@@ -53,7 +53,8 @@ async function lookAt(repo: RepoName, parts: WalkParts): Promise<void> {
     await store.removeStaged();
     const [state, stat] = await Promise.all([parts.index.findRepository(repo), store.statIndex()]);
     const doubtful = state !== null && state.doubtfulUntilMs > 0;
-    if (state === null || state.fingerprint !== stat?.fingerprint || doubtful) await parts.keeper.refresh(repo);
+    if (state === null || state.fingerprint !== stat?.fingerprint || doubtful)
+      await parts.keeper.refresh(repo);
   } catch (error) {
     parts.report(repo, error);
   }

@@ -31,7 +31,8 @@ export class IndexChunks {
     let afterPosition = -1;
     for (;;) {
       const rows = await index.listEntries(repo, { afterPosition, limit: LOAD_ENTRIES });
-      for (let at = 0; at < rows.length; at += CHUNK_ENTRIES) chunks.#push(rows.slice(at, at + CHUNK_ENTRIES));
+      for (let at = 0; at < rows.length; at += CHUNK_ENTRIES)
+        chunks.#push(rows.slice(at, at + CHUNK_ENTRIES));
       const last = rows.at(-1);
       if (last === undefined) return chunks;
       afterPosition = last.position;
@@ -60,7 +61,9 @@ export class IndexChunks {
     const chunk = this.#chunks[at];
     const within = chunk?.positions.indexOf(position) ?? -1;
     if (chunk === undefined || within < 0) throw new Error(`no descriptor at position ${position}`);
-    const texts = (JSON.parse(`[${chunk.bytes.toString()}]`) as unknown[]).map((value) => JSON.stringify(value));
+    const texts = (JSON.parse(`[${chunk.bytes.toString()}]`) as unknown[]).map((value) =>
+      JSON.stringify(value),
+    );
     texts.splice(within, 1);
     chunk.positions.splice(within, 1);
     this.#sizeBytes -= chunk.bytes.length;
@@ -76,7 +79,8 @@ export class IndexChunks {
       if (pieces.length > 1) pieces.push(COMMA);
       pieces.push(chunk.bytes);
     }
-    if (unreadable.length > 0) pieces.push(Buffer.from((pieces.length > 1 ? ',' : '') + unreadable.join(',')));
+    if (unreadable.length > 0)
+      pieces.push(Buffer.from((pieces.length > 1 ? ',' : '') + unreadable.join(',')));
     pieces.push(Buffer.from(']}'));
     return pieces;
   }

@@ -58,7 +58,10 @@ export interface Keeper {
   /** Ends a claim and notes the digest so far, `null` when it is not known. */
   releaseUpload(upload: UploadRef, progress: UploadProgress | null): Promise<void>;
   /** Gives a claimed upload, durable and proven, its name as a blob, and ends the claim. */
-  finishUpload(upload: UploadRef, blob: { readonly digest: Digest; readonly sizeBytes: number }): Promise<void>;
+  finishUpload(
+    upload: UploadRef,
+    blob: { readonly digest: Digest; readonly sizeBytes: number },
+  ): Promise<void>;
   /** Removes an upload; gives whether there was one. */
   cancelUpload(upload: UploadRef): Promise<boolean>;
   /** Makes a blob of `from` stand in `repo` too; gives whether `from` had it. */

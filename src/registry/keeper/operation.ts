@@ -11,7 +11,12 @@ export type Operation =
   | { readonly kind: 'deleteManifest'; readonly digest: Digest; readonly tagsMax: number }
   | { readonly kind: 'deleteBlob'; readonly digest: Digest }
   /** Removes a manifest that is still garbage by these rules; nothing happens when it is not. */
-  | { readonly kind: 'collectManifest'; readonly digest: Digest; readonly rules: GarbageRules; readonly sinceMs: number }
+  | {
+      readonly kind: 'collectManifest';
+      readonly digest: Digest;
+      readonly rules: GarbageRules;
+      readonly sinceMs: number;
+    }
   /** Removes the bytes of a blob that is still buried; nothing happens when something needs it again. */
   | { readonly kind: 'collectBlob'; readonly digest: Digest }
   | { readonly kind: 'refresh' };

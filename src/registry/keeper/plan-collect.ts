@@ -34,7 +34,9 @@ export async function garbageReason(
 /** Whether anything in the repository needs a blob: a manifest that refers to it, or that it is. */
 export async function isBlobInUse(index: IndexWriter, repo: RepoName, digest: Digest): Promise<boolean> {
   if ((await index.findManifest(repo, { kind: 'digest', digest })) !== null) return true;
-  return (await index.listReferencing(repo, digest, { roles: ['config', 'layer', 'child'], limit: 1 })).length > 0;
+  return (
+    (await index.listReferencing(repo, digest, { roles: ['config', 'layer', 'child'], limit: 1 })).length > 0
+  );
 }
 
 /** Removes a manifest if it is garbage still; what it held is looked at in the same sweep. */

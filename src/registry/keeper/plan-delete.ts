@@ -66,13 +66,24 @@ function requireFewTags(entries: readonly EntryRow[], digest: Digest, tagsMax: n
 }
 
 /** Removes a manifest that nothing holds any more; what it held may be garbage since `sinceMs`. */
-export async function removalOf(repo: RepoName, digest: Digest, index: IndexWriter, sinceMs: number): Promise<Plan> {
+export async function removalOf(
+  repo: RepoName,
+  digest: Digest,
+  index: IndexWriter,
+  sinceMs: number,
+): Promise<Plan> {
   const entries = await index.findEntries(repo, { kind: 'digest', digest });
   const removedManifests = await withUnlistedChildren(index, repo, digest);
   const held = await heldBy(index, repo, removedManifests);
   // Some artifact may use the same bytes as a layer.
   const users = await index.listReferencing(repo, digest, { roles: ['config', 'layer'], limit: 1 });
-  return { ...NO_CHANGE, removedEntries: entries, removedManifests, removedFiles: users.length > 0 ? [] : [digest], candidates: held.map((what) => ({ what, sinceMs })) };
+  return {
+    ...NO_CHANGE,
+    removedEntries: entries,
+    removedManifests,
+    removedFiles: users.length > 0 ? [] : [digest],
+    candidates: held.map((what) => ({ what, sinceMs })),
+  };
 }
 
 /** Deletes a blob. Throws `BLOB_UNKNOWN`, or `DENIED` (405, as zot) while a manifest uses it. */
@@ -82,7 +93,8 @@ export async function planDeleteBlob(
   index: IndexWriter,
   store: RepositoryStore,
 ): Promise<Plan> {
-  if ((await store.statBlob(digest)) === null) throw new RegistryError('BLOB_UNKNOWN', { detail: { digest } });
+  if ((await store.statBlob(digest)) === null)
+    throw new RegistryError('BLOB_UNKNOWN', { detail: { digest } });
   const users = await index.listReferencing(repo, digest, { roles: ['config', 'layer', 'child'], limit: 1 });
   const manifest = await index.findManifest(repo, { kind: 'digest', digest });
   const user = users[0] ?? manifest?.digest;
@@ -103,7 +115,11 @@ async function heldBy(index: IndexWriter, repo: RepoName, manifests: readonly Di
     for (const reference of await index.listReferences(repo, digest)) held.add(reference.digest);
     // Its own file too, should a crash leave it behind.
     held.add(digest);
-    const referrers = await index.listReferrers(repo, digest, { after: '', limit: REFERRERS_MAX, artifactTypes: [] });
+    const referrers = await index.listReferrers(repo, digest, {
+      after: '',
+      limit: REFERRERS_MAX,
+      artifactTypes: [],
+    });
     for (const referrer of referrers) held.add(referrer.digest);
   }
   return [...held];

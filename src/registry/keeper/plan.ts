@@ -8,7 +8,11 @@ import { planDeleteBlob, planDeleteManifest, planDeleteTag } from './plan-delete
 import { planPush } from './plan-push.ts';
 
 /** Works out what an operation does, against the index as it stands; throws what refuses it. */
-export async function planOperation(operation: Operation, index: IndexWriter, store: RepositoryStore): Promise<Plan> {
+export async function planOperation(
+  operation: Operation,
+  index: IndexWriter,
+  store: RepositoryStore,
+): Promise<Plan> {
   switch (operation.kind) {
     case 'push':
       return planPush(operation.push, index, store);
@@ -28,7 +32,11 @@ export async function planOperation(operation: Operation, index: IndexWriter, st
 }
 
 /** What an operation reads and changes: tags as `tag <name>`, digests as they are. */
-export async function keysOf(operation: Operation, repo: RepoName, index: IndexWriter): Promise<OperationKeys> {
+export async function keysOf(
+  operation: Operation,
+  repo: RepoName,
+  index: IndexWriter,
+): Promise<OperationKeys> {
   switch (operation.kind) {
     case 'push': {
       const { digest, tags, projection } = operation.push;

@@ -37,7 +37,8 @@ export async function readLayout(
 ): Promise<RepositorySnapshot | string> {
   const file = parseIndexFile(read.bytes);
   if (typeof file === 'string') return file;
-  for (const text of file.unreadable) report(null, `index.json holds a descriptor that cannot be read: ${text.slice(0, 200)}`);
+  for (const text of file.unreadable)
+    report(null, `index.json holds a descriptor that cannot be read: ${text.slice(0, 200)}`);
   const reachable = await readReachable(store, index, file, report);
   const ageOk = read.stat.modifiedMs + DOUBTFUL_MS <= Date.now();
   return {
@@ -57,7 +58,21 @@ export async function readLayout(
 }
 
 function entryRows(file: IndexFile): EntryRow[] {
-  return file.entries.map(({ descriptor, tag, json }, position) => ({ position, digest: descriptor.digest, tag, json }));
+  return file.entries.map(({ descriptor, tag, json }, position) => ({
+    position,
+    digest: descriptor.digest,
+    tag,
+    json,
+  }));
+}
+
+/** What a walk over a layout works with, and what it has found. */
+interface LayoutWalk {
+  readonly store: RepositoryStore;
+  readonly index: IndexWriter;
+  readonly report: DamageReport;
+  readonly read: NewManifest[];
+  readonly kept: Digest[];
 }
 
 async function readReachable(
@@ -66,7 +81,7 @@ async function readReachable(
   file: IndexFile,
   report: DamageReport,
 ): Promise<{ read: NewManifest[]; kept: Digest[] }> {
-  const result = { read: [] as NewManifest[], kept: [] as Digest[] };
+  const walk: LayoutWalk = { store, index, report, read: [], kept: [] };
   const seen = new Set<Digest>();
   let pending: Pending[] = file.entries.map(({ descriptor }) => descriptor);
   while (pending.length > 0) {
@@ -74,29 +89,24 @@ async function readReachable(
     pending = [];
     for (let at = 0; at < fresh.length; at += READS_AT_ONCE) {
       const some = fresh.slice(at, at + READS_AT_ONCE);
-      const children = await Promise.all(some.map((item) => visit(item, store, index, report, result)));
+      const children = await Promise.all(some.map((item) => visit(item, walk)));
       pending.push(...children.flat());
     }
   }
-  return result;
+  return walk;
 }
 
 /** Takes one manifest into the result and gives the manifests that it lists. */
-async function visit(
-  item: Pending,
-  store: RepositoryStore,
-  index: IndexWriter,
-  report: DamageReport,
-  result: { read: NewManifest[]; kept: Digest[] },
-): Promise<Pending[]> {
+async function visit(item: Pending, walk: LayoutWalk): Promise<Pending[]> {
   const { digest, mediaType } = item;
+  const { store, index, report } = walk;
   if ((await index.findManifest(store.name, { kind: 'digest', digest })) !== null) {
     // Deleted behind our back, it must go; one stat is what that costs.
     if ((await store.statBlob(digest)) === null) {
       report(digest, 'the manifest is missing');
       return [];
     }
-    result.kept.push(digest);
+    walk.kept.push(digest);
     const references = await index.listReferences(store.name, digest);
     return references
       .filter(({ role }) => role === 'child')
@@ -105,7 +115,7 @@ async function visit(
   }
   const manifest = await readOne(item, store, report);
   if (manifest === null) return [];
-  result.read.push({ digest, mediaType, sizeBytes: manifest.sizeBytes, projection: manifest.projection });
+  walk.read.push({ digest, mediaType, sizeBytes: manifest.sizeBytes, projection: manifest.projection });
   const references = manifest.projection?.references ?? [];
   return references.filter(({ role, mediaType: type }) => role === 'child' && manifestKind(type) !== null);
 }

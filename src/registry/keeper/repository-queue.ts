@@ -99,7 +99,10 @@ export class RepositoryQueue {
     try {
       const state = await this.#currentState();
       planned = await this.#planAll(batch, state);
-      await this.#write(planned.map(({ plan }) => plan), state);
+      await this.#write(
+        planned.map(({ plan }) => plan),
+        state,
+      );
     } catch (error) {
       this.#parts.chunks.delete(this.#store.name);
       const lost = error instanceof StorageError && error.fault === 'conflict';
@@ -139,14 +142,18 @@ export class RepositoryQueue {
     const store = this.#store;
     const found = plans.flatMap((plan) => plan.foundBlobs);
     if (found.length > 0) await index.addBlobs(store.name, found);
-    await Promise.all(plans.map(({ manifestBytes: put }) => put && store.putManifest(put.digest, put.bytes)));
+    const manifests = plans.flatMap(({ manifestBytes }) => (manifestBytes === null ? [] : [manifestBytes]));
+    await Promise.all(manifests.map(({ digest, bytes }) => store.putManifest(digest, bytes)));
 
     const removed = plans.flatMap((plan) => plan.removedEntries);
     const added = plans.flatMap((plan) => plan.addedEntries);
     const addedManifests = plans.flatMap((plan) => plan.addedManifests);
     const removedManifests = plans.flatMap((plan) => plan.removedManifests);
     const revived = plans.flatMap((plan) => plan.revived);
-    if (removed.length + added.length + addedManifests.length + removedManifests.length + revived.length > 0) {
+    if (
+      removed.length + added.length + addedManifests.length + removedManifests.length + revived.length >
+      0
+    ) {
       const chunks = await this.#chunks();
       for (const entry of removed) chunks.remove(entry.position);
       const positions = chunks.append(added.map((entry) => entry.json));
@@ -190,7 +197,13 @@ export class RepositoryQueue {
     if (!changed && state !== null) return state;
     const expected = state?.fingerprint ?? null;
     const stat = await this.#store.replaceIndex(chunks.file(head, unreadable), expected);
-    return { fingerprint: stat.fingerprint, doubtfulUntilMs: 0, head: head || '{"schemaVersion":2', unreadable, problem: null };
+    return {
+      fingerprint: stat.fingerprint,
+      doubtfulUntilMs: 0,
+      head: head || '{"schemaVersion":2',
+      unreadable,
+      problem: null,
+    };
   }
 
   // --- the file and the index ---
@@ -221,19 +234,29 @@ export class RepositoryQueue {
     chunks.delete(name);
     const read = await this.#store.readIndex();
     if (read === null) return this.#forget();
-    const snapshot = await readLayout(this.#store, index, read, (digest, problem) => report(name, digest, problem));
+    const snapshot = await readLayout(this.#store, index, read, (digest, problem) =>
+      report(name, digest, problem),
+    );
     if (typeof snapshot !== 'string') return index.replaceRepository(snapshot);
     report(name, null, `index.json cannot be used: ${snapshot}`);
     await this.#keepLastGood(state, read.stat, snapshot, read.bytes);
   }
 
   /** Rows of the last good file stay; a file never read well leaves a repository without rows. */
-  async #keepLastGood(state: RepositoryState | null, stat: FileStat, problem: string, bytes: Buffer): Promise<void> {
+  async #keepLastGood(
+    state: RepositoryState | null,
+    stat: FileStat,
+    problem: string,
+    bytes: Buffer,
+  ): Promise<void> {
     const { index } = this.#parts;
     const next = { fingerprint: stat.fingerprint, doubtfulUntilMs: 0, unreadable: [], problem };
-    if (state !== null) return index.setState(this.#store.name, { ...state, ...next, unreadable: state.unreadable });
+    if (state !== null)
+      return index.setState(this.#store.name, { ...state, ...next, unreadable: state.unreadable });
     // A file without a byte of text has nothing to lose: a push may begin it anew.
-    const head = bytes.every((byte) => byte === 0 || byte === 0x20 || byte === 0x0a) ? '{"schemaVersion":2' : '';
+    const head = bytes.every((byte) => byte === 0 || byte === 0x20 || byte === 0x0a)
+      ? '{"schemaVersion":2'
+      : '';
     const empty = { entries: [], manifests: [], kept: [], blobs: [] };
     await index.replaceRepository({ repo: this.#store.name, state: { ...next, head }, ...empty });
   }

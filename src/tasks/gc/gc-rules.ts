@@ -39,14 +39,21 @@ export function gcSettings(store: StoreSettings): GcSettings {
     intervalMs: store.gcInterval,
     window: readWindow(store.gcTimeWindow),
     dryRun: store.retention?.dryRun ?? false,
-    rulesOf: (repo) => policies.find(({ globs }) => globs.some((glob) => glob.matches(repo)))?.rules ?? DEFAULT_RULES,
+    rulesOf: (repo) =>
+      policies.find(({ globs }) => globs.some((glob) => glob.matches(repo)))?.rules ?? DEFAULT_RULES,
   };
 }
 
 function readWindow(text: string): GcSettings['window'] {
   const match = /^\s*(\d{1,2}):(\d{2})\s*-\s*(\d{1,2}):(\d{2})\s*$/.exec(text);
   if (match === null) return null;
-  const [, fromHour, fromMinute, toHour, toMinute] = match.map(Number) as [number, number, number, number, number];
+  const [, fromHour, fromMinute, toHour, toMinute] = match.map(Number) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   return { fromMinute: fromHour * 60 + fromMinute, toMinute: toHour * 60 + toMinute };
 }
 

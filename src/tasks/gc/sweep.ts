@@ -73,7 +73,11 @@ async function judgeAll(parts: SweepParts, context: TaskContext, report: SweepRe
   const dueMs = Math.min(settings.delayMs, settings.manifestDelayMs);
   let after: CandidateRow | null = null;
   for (;;) {
-    const page: CandidateRow[] = await index.listCandidates({ beforeMs: time.nowMs() - dueMs, after, limit: PAGE });
+    const page: CandidateRow[] = await index.listCandidates({
+      beforeMs: time.nowMs() - dueMs,
+      after,
+      limit: PAGE,
+    });
     for (const candidate of page) {
       if (context.signal.aborted) return;
       if (storage.storeOf(candidate.repo) === store) await judge(candidate, parts, context, report);
@@ -95,18 +99,17 @@ async function judge(
   let done: boolean;
   if (what === UPLOADS) done = await removeUploads(repo, parts, report);
   else if (what === WHOLE_REPOSITORY) done = await noteAll(repo, parts, context);
-  else done = await judgeDigest(repo, what, sinceMs, parts, report);
+  else done = await judgeDigest({ repo, digest: what, sinceMs }, parts, report);
   if (done && !parts.settings.dryRun) await parts.index.removeCandidates([candidate]);
 }
 
 /** Gives whether the candidate is dealt with; a manifest or blob that is not old enough is looked at again. */
 async function judgeDigest(
-  repo: RepoName,
-  digest: Digest,
-  sinceMs: number,
+  candidate: { readonly repo: RepoName; readonly digest: Digest; readonly sinceMs: number },
   parts: SweepParts,
   report: SweepReport,
 ): Promise<boolean> {
+  const { repo, digest, sinceMs } = candidate;
   const { index, keeper, settings, time } = parts;
   const ageMs = time.nowMs() - sinceMs;
   const rules = settings.rulesOf(repo);
@@ -124,7 +127,12 @@ async function judgeDigest(
   return bury(repo, digest, parts, report);
 }
 
-async function bury(repo: RepoName, digest: Digest, parts: SweepParts, report: SweepReport): Promise<boolean> {
+async function bury(
+  repo: RepoName,
+  digest: Digest,
+  parts: SweepParts,
+  report: SweepReport,
+): Promise<boolean> {
   const { index, storage, settings, time, logger } = parts;
   const stat = await storage.repository(repo).statBlob(digest);
   if (stat === null) return true;
@@ -135,7 +143,10 @@ async function bury(repo: RepoName, digest: Digest, parts: SweepParts, report: S
   if (settings.dryRun) {
     report.blobs += 1;
     report.freedBytes += stat.sizeBytes;
-    logger.info({ module: 'gc', repository: repo, digest, decision: 'delete', 'dry-run': true }, 'unreferenced blob');
+    logger.info(
+      { module: 'gc', repository: repo, digest, decision: 'delete', 'dry-run': true },
+      'unreferenced blob',
+    );
     return false;
   }
   await index.addTombstones([{ repo, digest, sinceMs: nowMs }]);
@@ -146,7 +157,10 @@ async function bury(repo: RepoName, digest: Digest, parts: SweepParts, report: S
 async function removeBuried(parts: SweepParts, context: TaskContext, report: SweepReport): Promise<void> {
   const { index, storage, keeper, settings, time, store, logger } = parts;
   const graceMs = parts.serving ? Math.min(settings.delayMs, GRACE_MS_MAX) : 0;
-  const due = await index.listTombstones({ beforeMs: time.nowMs() - graceMs, limit: Number.MAX_SAFE_INTEGER });
+  const due = await index.listTombstones({
+    beforeMs: time.nowMs() - graceMs,
+    limit: Number.MAX_SAFE_INTEGER,
+  });
   for (const { repo, digest } of due) {
     if (context.signal.aborted) return;
     if (storage.storeOf(repo) !== store || settings.dryRun) continue;
@@ -186,7 +200,8 @@ export async function noteAll(repo: RepoName, parts: SweepParts, context: TaskCo
     if (context.signal.aborted) return false;
     if (!isDigest(digest) || (await isHeld(index, repo, digest))) continue;
     const stat = await store.statBlob(digest);
-    if (stat !== null) found.push({ repo, what: digest, sinceMs: Math.min(stat.modifiedMs, parts.time.nowMs()) });
+    if (stat !== null)
+      found.push({ repo, what: digest, sinceMs: Math.min(stat.modifiedMs, parts.time.nowMs()) });
     if (found.length >= PAGE) {
       await index.addCandidates(found);
       found = [];
@@ -208,7 +223,15 @@ async function isHeld(index: IndexWriter, repo: RepoName, digest: Digest): Promi
 function logDecision(parts: SweepParts, repo: RepoName, digest: Digest, reason: string): void {
   const { logger, settings } = parts;
   logger.info(
-    { module: 'gc', repository: repo, reference: digest, digest, decision: 'delete', reason, 'dry-run': settings.dryRun },
+    {
+      module: 'gc',
+      repository: repo,
+      reference: digest,
+      digest,
+      decision: 'delete',
+      reason,
+      'dry-run': settings.dryRun,
+    },
     reason === 'deleteUntagged' ? 'removed untagged manifest' : 'removed manifest without reference',
   );
 }
