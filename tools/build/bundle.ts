@@ -1,4 +1,5 @@
-import { build, type BuildOptions, type BuildResult, type Metafile, type Plugin } from 'esbuild';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { build, buildSync, type BuildOptions, type BuildResult, type Metafile, type Plugin } from 'esbuild';
 import type { BuildFlavour, BuildInfo } from '#lib/build-info';
 import { rootFolder } from './paths.ts';
 
@@ -33,6 +34,29 @@ const lazyHttp: Plugin = {
   },
 };
 
+/** What runs in threads of its own; bundles carry the text of each: see `src/lib/start-worker.ts`. */
+const workers = ['src/access/passwords/password-worker.ts'];
+
+function workerTexts(): Record<string, string> {
+  const texts = workers.map((entry) => {
+    const result = buildSync({
+      absWorkingDir: rootFolder,
+      entryPoints: [entry],
+      bundle: true,
+      platform: 'node',
+      target: 'node26',
+      format: 'cjs',
+      minifyWhitespace: true,
+      minifySyntax: true,
+      legalComments: 'none',
+      logLevel: 'warning',
+      write: false,
+    });
+    return [entry.slice(entry.lastIndexOf('/') + 1), result.outputFiles[0]?.text ?? ''];
+  });
+  return Object.fromEntries(texts);
+}
+
 /** The options shared by the single executable and the npm package. */
 export function commonOptions(settings: BundleSettings, entryFromBundle: string): BuildOptions {
   return {
@@ -45,6 +69,7 @@ export function commonOptions(settings: BundleSettings, entryFromBundle: string)
     define: {
       ZOT_BUILD_INFO: JSON.stringify(settings.info),
       ZOT_BUNDLE_ENTRY: JSON.stringify(entryFromBundle),
+      ZOT_WORKERS: JSON.stringify(workerTexts()),
     },
     banner: { js: requireBanner },
     // Half of the text, and some MiB of memory of every process. Names stay, for the reader of a stack trace; the
@@ -65,7 +90,20 @@ export async function bundleProgram(settings: BundleSettings): Promise<Bundle> {
   const file = `${settings.outFolder}/${name}.mjs`;
   const common = commonOptions(settings, `./${name}.mjs`);
   const program = await build({ ...common, entryPoints: ['src/bin/zot.ts'], outfile: file });
+  writeFileSync(file, escapeWideCharacters(readFileSync(file, 'utf8')));
   return { file, metafile: metafileOf(program) };
+}
+
+/**
+ * Writes every character beyond ASCII as an escape. V8 keeps a text with one such character at two bytes each, and
+ * esbuild escapes them everywhere but in regular expressions, where the same escape means the same.
+ */
+export function escapeWideCharacters(code: string): string {
+  return code.replace(/(\\*)([^\0-\x7f])/g, (_match, slashes: string, wide: string) => {
+    // A backslash of its own before the character meant the character; it must not swallow the escape.
+    const before = slashes.length % 2 === 0 ? slashes : slashes.slice(1);
+    return `${before}\\u${wide.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
 }
 
 function metafileOf(result: BuildResult): Metafile {
