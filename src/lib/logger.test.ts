@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { openLog } from './logger.ts';
+import type { LogLevel } from './logger.ts';
+
+describe('the log', { timeout: 30_000 }, () => {
+  let folder: string;
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'zot-log-'));
+  });
+  after(() => rm(folder, { recursive: true }));
+
+  // The program ends between opening and writing in most tests, so each runs in a process of its own.
+  const runWith = async (options: object, script: string): Promise<string> => {
+    const module = new URL('./logger.ts', import.meta.url).href;
+    const source = `const { openLog } = await import(${JSON.stringify(module)});
+      const log = openLog(${JSON.stringify(options)});
+      await new Promise((resolve) => setImmediate(resolve));
+      ${script}`;
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', source]);
+    return stdout;
+  };
+  const linesOf = (text: string): Record<string, unknown>[] =>
+    text
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+  test('writes JSON lines with the fields that zot’s lines have, to standard output', async () => {
+    const output = await runWith(
+      { level: 'info', output: '', process: 'keeper' },
+      `log.logger.info({ repository: 'a/b' }, 'pushed');
+       log.logger.error({ error: new TypeError('why') }, 'failed');
+       log.flush();`,
+    );
+    const [pushed, failed] = linesOf(output);
+    assert.deepEqual(
+      { ...pushed, time: '' },
+      { time: '', level: 'info', message: 'pushed', repository: 'a/b', process: 'keeper' },
+    );
+    assert.ok(Math.abs(Date.parse(String(pushed?.time)) - Date.now()) < 60_000);
+    assert.deepEqual([failed?.level, (failed?.error as Error | undefined)?.message], ['error', 'why']);
+  });
+
+  test('writes what is at its level and above, by zot’s names of levels', async () => {
+    const levels: [LogLevel, string][] = [
+      ['trace', 'debug,info,warn,error'],
+      ['debug', 'debug,info,warn,error'],
+      ['warning', 'warn,error'],
+      ['panic', 'error'],
+    ];
+    for (const [level, expected] of levels) {
+      const script = `for (const name of ['debug', 'info', 'warn', 'error']) log.logger[name](name); log.flush();`;
+      const written = linesOf(await runWith({ level, output: '' }, script)).map(({ message }) => message);
+      assert.equal(written.join(), expected, level);
+    }
+  });
+
+  test('goes on in a new file when its own was moved away, and keeps files to their owner', async () => {
+    const output = join(folder, 'zot.log');
+    const script = `const { rename } = await import('node:fs/promises');
+      log.logger.info('before');
+      log.flush();
+      await rename(${JSON.stringify(output)}, ${JSON.stringify(`${output}.1`)});
+      log.reopen();
+      const { statSync } = await import('node:fs');
+      const isNew = () => statSync(${JSON.stringify(output)}, { throwIfNoEntry: false })?.size > 0;
+      for (let line = 1; !isNew() && line < 10_000; line += 1) {
+        log.logger.info('line ' + line);
+        log.flush();
+        await new Promise((resolve) => setImmediate(resolve));
+      }`;
+    await runWith({ level: 'info', output }, script);
+    const messages = async (path: string) =>
+      linesOf(await readFile(path, 'utf8')).map(({ message }) => message);
+    // Nothing is lost on the way: the lines go on in the new file where they stop in the old one.
+    const old = await messages(`${output}.1`);
+    assert.deepEqual(
+      [...old, ...(await messages(output))],
+      ['before', ...old.slice(1), `line ${old.length}`],
+    );
+    assert.equal((await stat(output)).mode & 0o077, 0);
+  });
+
+  test('can be flushed before it was opened, and appends to a file that is there', async () => {
+    const output = join(folder, 'appended.log');
+    for (const round of ['first', 'second']) {
+      await runWith({ level: 'info', output }, `log.logger.info('${round}'); log.flush();`);
+    }
+    assert.equal(linesOf(await readFile(output, 'utf8')).length, 2);
+    const log = openLog({ level: 'info', output: join(folder, 'early.log') });
+    log.flush();
+    await rename(output, `${output}.old`);
+  });
+});
