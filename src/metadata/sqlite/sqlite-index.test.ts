@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
+import { garbageContract } from '../garbage-contract.suite.ts';
 import { indexContract } from '../index-contract.suite.ts';
 import type { OpenedIndex } from '../index-contract.suite.ts';
 import { indexSizeContract } from '../index-size.suite.ts';
@@ -33,6 +34,7 @@ async function open(): Promise<OpenedIndex> {
 }
 
 indexContract('SQLite', open);
+garbageContract('SQLite', open);
 indexSizeContract('SQLite', open);
 
 describe('the tables of the index', () => {
