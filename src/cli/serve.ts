@@ -4,6 +4,7 @@ import { buildInfo } from '#lib/build-info';
 import { openLog } from '#lib/logger';
 import type { Log, Logger } from '#lib/logger';
 import { StartError } from '#lib/start-error';
+import { trimMemoryWhenReady } from '#lib/trim-memory';
 import { tuneHeap } from '#lib/tune-heap';
 import { listenAddress } from '../processes/listen.ts';
 import type { ListenAddress } from '../processes/listen.ts';
@@ -31,6 +32,7 @@ export async function serveCommand(args: ServeArguments): Promise<number> {
     greet(config, running.url);
     log.logger.info({ url: running.url }, 'listening');
     log.flush();
+    trimMemoryWhenReady();
     return await untilStopped(running, log);
   } catch (error) {
     if (error instanceof ConfigError) {

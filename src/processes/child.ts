@@ -1,6 +1,7 @@
 import { openLog } from '#lib/logger';
 import type { Log } from '#lib/logger';
 import { StartError } from '#lib/start-error';
+import { trimMemoryWhenReady } from '#lib/trim-memory';
 import { tuneHeap } from '#lib/tune-heap';
 import type { FromChild, ToChild } from './messages.ts';
 
@@ -36,6 +37,7 @@ export async function runChild(
   try {
     const work = await start(order, log);
     tell({ kind: 'ready' });
+    trimMemoryWhenReady();
     await orders.stop;
     await work.stop();
     return 0;
