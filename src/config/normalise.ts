@@ -174,7 +174,11 @@ class Pass {
       seen.set(written.toLowerCase(), written);
       if (written === '__proto__') this.#report.error([...path, written], 'this name cannot be used');
       else if (twin === undefined) yield [written, member];
-      else this.#report.error([...path, written], `differs from "${twin}" only in case; keep one of the two`);
+      else
+        this.#report.error(
+          [...path, written],
+          `"${twin}" and "${written}" differ only in case; keep one of the two`,
+        );
     }
   }
 

@@ -116,17 +116,14 @@ export const checkPatterns: Rule = ({ config, report }) => {
 
 /** Where zot drops an empty object and is open, we keep it and deny. */
 export const warnOfEmptyPolicies: Rule = (context) => {
-  const given = givenAt(context, path);
-  if (isHollow(given)) {
-    context.report.warn(
-      path,
-      'accessControl is empty: nobody may do anything. zot ignores an empty object, and permits everything',
-    );
-    return;
-  }
   const repositories = givenAt(context, [...path, 'repositories']);
-  if (!isPlainObject(repositories)) return;
-  for (const [pattern, policy] of Object.entries(repositories)) {
+  const entries = isPlainObject(repositories) ? Object.entries(repositories) : [];
+  if (entries.length === 0 && isHollow(givenAt(context, path))) {
+    const message =
+      'accessControl is empty: nobody may do anything. zot ignores an empty object, and permits everything';
+    context.report.warn(path, message);
+  }
+  for (const [pattern, policy] of entries) {
     if (!isHollow(policy)) continue;
     const message = `the policy of "${pattern}" is empty: nobody may do anything there. zot ignores an empty object`;
     context.report.warn([...path, 'repositories', pattern], message);

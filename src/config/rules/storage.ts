@@ -115,7 +115,11 @@ function checkStoreCache({ report }: RuleContext, { store, path }: StorePlace): 
     );
   }
   if (cacheDriver === undefined) return;
-  if (!remoteCache) {
+  if (cacheDriver.name === 'cache') {
+    if (!remoteCache) return;
+    const message = 'invalid database config, unsupported database driver: "cache" is the local one';
+    report.error([...path, 'cacheDriver', 'name'], `${message}; write "redis" or "dynamodb"`);
+  } else if (!remoteCache) {
     report.warn(
       [...path, 'cacheDriver'],
       'cacheDriver has no effect while "remoteCache" is false: the cache is local',

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { driver, flag, integer, key, section, text, textList } from './key.ts';
+import { driver, flag, integer, key, lenientSection, section, text, textList } from './key.ts';
 
 /**
  * The parameters of object stores and of remote databases. zot takes these maps as they come and lets the drivers ignore
@@ -158,10 +158,17 @@ function redisKeys(keyprefix: string) {
   };
 }
 
+/** zot's name of the local cache; what it says is fixed anyway. */
+const localCache = lenientSection({
+  name: driverName('cache'),
+  rootDir: optionalText('Accepted without effect.'),
+  useRelPaths: optionalFlag('Accepted without effect.'),
+});
+
 /** `cacheDriver`: the remote database of a store. */
 export const cacheDriver = () =>
   driver(
-    [section(redisKeys('zot')), dynamodb],
+    [section(redisKeys('zot')), dynamodb, localCache],
     (name) =>
       `invalid database config, unsupported database driver: ${quoted(name)}; write "name": "redis" or "dynamodb"`,
   );

@@ -1,0 +1,220 @@
+import { describe } from 'node:test';
+import { itRefuses, extensions, oauth2, registry, remote, tokenExchange } from './config-rows.ts';
+
+describe('a configuration is refused for', () => {
+  itRefuses([
+    [
+      'pages without search',
+      extensions({ ui: { enable: true } }),
+      'extensions.ui',
+      /^failed to enable ui, search extension must be enabled/,
+    ],
+    [
+      'scanning with an object store',
+      { storage: remote, extensions: { search: { enable: true, cve: { updateInterval: '2h' } } } },
+      'extensions.search.cve',
+      /^failed to enable cve scanning due to incompatibility with remote storage, please disable cve/,
+    ],
+    [
+      'scanning with a remote sub-path',
+      {
+        storage: { rootDirectory: '/srv/one', subPaths: { '/a': remote } },
+        extensions: { search: { cve: { updateInterval: '2h' } } },
+      },
+      'extensions.search.cve',
+      /^failed to enable cve scanning/,
+    ],
+    [
+      'a path of metrics that is not clean',
+      extensions({ metrics: { prometheus: { path: '/a/' } } }),
+      'extensions.metrics.prometheus.path',
+      /^invalid metrics path/,
+    ],
+    [
+      'an empty path of metrics',
+      extensions({ metrics: { prometheus: { path: '' } } }),
+      'extensions.metrics.prometheus.path',
+      /^invalid metrics path/,
+    ],
+    [
+      'a relative path of metrics',
+      extensions({ metrics: { enable: false, prometheus: { path: 'a' } } }),
+      'extensions.metrics.prometheus.path',
+      /^metrics path must start with \//,
+    ],
+    [
+      'metrics in the place of the API',
+      extensions({ metrics: { prometheus: { path: '/v2' } } }),
+      'extensions.metrics.prometheus.path',
+      /^provided metrics path is disallowed/,
+    ],
+    [
+      'metrics in the place of everything',
+      extensions({ metrics: { prometheus: { path: '/' } } }),
+      'extensions.metrics.prometheus.path',
+      /^provided metrics path is disallowed/,
+    ],
+    [
+      'a sink of an unknown kind',
+      extensions({ events: { sinks: [{ type: 'kafka', address: 'a' }] } }),
+      'extensions.events.sinks[0].type',
+      /^event sink is not supported/,
+    ],
+    [
+      'a sink of no kind',
+      extensions({ events: { sinks: [{ address: 'a' }] } }),
+      'extensions.events.sinks[0].type',
+      /^event sink is not supported/,
+    ],
+    [
+      'a sink without an address',
+      extensions({ events: { enable: true, sinks: [{ type: 'http' }] } }),
+      'extensions.events.sinks[0].address',
+      /address is missing/,
+    ],
+    [
+      'a negative check interval',
+      registry({ manifestCheckInterval: '-1s' }),
+      'extensions.sync.registries[0].manifestCheckInterval',
+      /^manifestCheckInterval cannot be negative/,
+    ],
+    [
+      'a check interval without onDemand',
+      registry({
+        onDemand: false,
+        pollInterval: '1h',
+        content: [{ prefix: '**' }],
+        manifestCheckInterval: '1s',
+      }),
+      'extensions.sync.registries[0].manifestCheckInterval',
+      /^manifestCheckInterval requires onDemand to be enabled/,
+    ],
+    [
+      'retries without a delay',
+      registry({ maxRetries: 3 }),
+      'extensions.sync.registries[0].maxRetries',
+      /^retryDelay is required when using maxRetries/,
+    ],
+    [
+      'a longest delay without a delay',
+      registry({ maxRetryDelay: '3s' }),
+      'extensions.sync.registries[0].maxRetryDelay',
+      /^retryDelay is required when using maxRetryDelay/,
+    ],
+    [
+      'a longest delay that is shorter',
+      registry({ retryDelay: '3s', maxRetryDelay: '2s' }),
+      'extensions.sync.registries[0].maxRetryDelay',
+      /^maxRetryDelay must be greater than or equal to retryDelay/,
+    ],
+    [
+      'no request at once',
+      registry({ reqConcurrent: 0 }),
+      'extensions.sync.registries[0].reqConcurrent',
+      /^reqConcurrent must be greater than 0/,
+    ],
+    [
+      'no request per second',
+      registry({ reqPerSec: 0 }),
+      'extensions.sync.registries[0].reqPerSec',
+      /^reqPerSec must be a finite value greater than 0/,
+    ],
+    [
+      'endless requests per second',
+      registry({ reqPerSec: Infinity }),
+      'extensions.sync.registries[0].reqPerSec',
+      /finite/,
+    ],
+    [
+      'no idle connection',
+      registry({ maxIdleConnsPerHost: 0 }),
+      'extensions.sync.registries[0].maxIdleConnsPerHost',
+      /^maxIdleConnsPerHost must be greater than 0/,
+    ],
+    [
+      'kept digests without Docker types',
+      registry({ preserveDigest: true }),
+      'extensions.sync.registries[0].preserveDigest',
+      /^can not use PreserveDigest option without enabling http.Compat/,
+    ],
+    [
+      'a bad prefix',
+      registry({ content: [{ prefix: '[' }] }),
+      'extensions.sync.registries[0].content[0].prefix',
+      /^sync prefix could not be compiled: \[/,
+    ],
+    [
+      'a bad expression of tags',
+      registry({ content: [{ prefix: '**', tags: { regex: '(' } }] }),
+      'extensions.sync.registries[0].content[0].tags.regex',
+      /^sync content regex could not be compiled: \(/,
+    ],
+    [
+      'a bad expression of excluded tags',
+      registry({ content: [{ prefix: '**', tags: { excludeRegex: '(' } }] }),
+      'extensions.sync.registries[0].content[0].tags.excludeRegex',
+      /^sync content excludeRegex could not be compiled: \(/,
+    ],
+    [
+      'a stripped prefix without a glob',
+      registry({ content: [{ prefix: '/a', destination: '/', stripPrefix: true }] }),
+      'extensions.sync.registries[0].content[0].stripPrefix',
+      /^can not use stripPrefix true and destination '\/' without using glob patterns in prefix/,
+    ],
+    [
+      'sync into an object store without a folder',
+      { storage: remote, extensions: { sync: { registries: [] } } },
+      'extensions.sync.downloadDir',
+      /^using both sync and remote storage features needs config.Extensions.Sync.DownloadDir to be specified/,
+    ],
+    [
+      'a helper without its configuration',
+      registry({ credentialHelper: 'oauth2' }),
+      'extensions.sync.registries[0].oauth2CredentialHelper',
+      /^invalid oauth2CredentialHelper config/,
+    ],
+    [
+      'a helper without a token address',
+      oauth2({ tokenURL: ' ' }),
+      'extensions.sync.registries[0].oauth2CredentialHelper.tokenURL',
+      /^invalid oauth2CredentialHelper config: tokenURL is required/,
+    ],
+    [
+      'a helper with two assertions',
+      oauth2({ signingFile: 's' }),
+      'extensions.sync.registries[0].oauth2CredentialHelper',
+      /exactly one of assertionFile and signingFile/,
+    ],
+    [
+      'an exchange without an audience',
+      oauth2({ grantType: tokenExchange }),
+      'extensions.sync.registries[0].oauth2CredentialHelper.audience',
+      /audience is required/,
+    ],
+    [
+      'an audience without an exchange',
+      oauth2({ audience: 'a' }),
+      'extensions.sync.registries[0].oauth2CredentialHelper.audience',
+      /audience is only for/,
+    ],
+    [
+      'a token type that is no URI',
+      oauth2({ grantType: tokenExchange, audience: 'a', subjectTokenType: 'jwt' }),
+      'extensions.sync.registries[0].oauth2CredentialHelper.subjectTokenType',
+      /absolute URI/,
+    ],
+    [
+      'an unknown key of a helper in use',
+      oauth2({ tokenUri: 'a' }),
+      'extensions.sync.registries[0].oauth2CredentialHelper.tokenUri',
+      /^invalid oauth2CredentialHelper config: unknown key/,
+    ],
+    ['userprefs', extensions({ userprefs: {} }), 'extensions.userprefs', /preferences of users/],
+    [
+      'search.cve.enable',
+      extensions({ search: { cve: { enable: true } } }),
+      'extensions.search.cve.enable',
+      /where "cve" is present/,
+    ],
+  ]);
+});
