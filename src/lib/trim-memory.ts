@@ -14,7 +14,7 @@ export function trimMemoryWhenReady(): void {
 
 /**
  * Gives back the memory that only the start needed: modules read once, the parsed configuration, half-empty pages.
- * About 9 MiB of private memory in each process, for some 20 ms in which the event loop stands still. V8 would do so
+ * About 9 MiB of private memory in each process, for some 40 ms in which the event loop stands still. V8 would do so
  * only under load, which an idle registry on a small device may never see. For once, when the process is ready.
  */
 export function trimMemory(): void {
