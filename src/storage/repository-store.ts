@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { DIGEST_ALGORITHMS, digestAlgorithm, digestFromParts, digestOf } from '#oci/digest';
+import { DIGEST_ALGORITHMS, digestAlgorithm, digestFromParts, digestOf, digestSoFar } from '#oci/digest';
 import type { Digest, DigestAlgorithm } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import { isUploadId, newUploadId } from '#oci/upload-id';
@@ -213,7 +213,7 @@ export async function hashReader(
       position += filled;
       if (filled < buffer.length) break;
     }
-    return { digest: `${algorithm}:${hash.digest('hex')}` as Digest, sizeBytes: position };
+    return { digest: digestSoFar(hash, algorithm), sizeBytes: position };
   } finally {
     await reader.close();
   }

@@ -119,6 +119,7 @@ export class UploadWriter {
     if (this.#filling !== null) pool.give(this.#filling);
     this.#filling = null;
     this.#filledBytes = 0;
+    // A failure is told by the append or flush that waited for this write.
     await this.#writing?.catch(() => undefined);
     await this.#writer.close();
   }

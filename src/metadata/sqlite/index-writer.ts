@@ -49,7 +49,8 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
     this.#references = db.prepare(`SELECT f.digest, f.role, f.media_type FROM repositories r
       JOIN refs f ON f.repo = r.id AND f.parent = ?2 WHERE r.name = ?1`);
     this.#referencing = db.prepare(`SELECT DISTINCT f.parent FROM repositories r
-      JOIN refs f INDEXED BY refs_by_digest ON f.repo = r.id AND f.digest = ?2 AND f.role IN (SELECT value FROM json_each(?3))
+      JOIN refs f INDEXED BY refs_by_digest ON f.repo = r.id AND f.digest = ?2
+        AND f.role IN (SELECT value FROM json_each(?3))
       WHERE r.name = ?1 LIMIT ?4`);
     this.#known = db.prepare('SELECT name FROM repositories WHERE name > ? ORDER BY name LIMIT ?');
     this.#subject = db.prepare(`SELECT m.subject FROM repositories r

@@ -57,7 +57,8 @@ function* statesAt<Promised>(
   const choices = [...fileChoices(past, random), ...nameChoices(past)];
   for (const picked of pick(choices, statesMax, random)) {
     const lost = choices.flatMap((choice, at) => describe(choice, picked[at] ?? 0));
-    const description = `a power cut after ${moment} of ${log.events.length} effects; ${lost.join(', ') || 'nothing lost'}`;
+    const when = `a power cut after ${moment} of ${log.events.length} effects`;
+    const description = `${when}; ${lost.join(', ') || 'nothing lost'}`;
     yield { description, promised, files: materialise(choices, picked, log) };
   }
 }

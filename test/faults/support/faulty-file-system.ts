@@ -1,7 +1,7 @@
 import type { FileSystem, OpenFile } from '../../../src/storage/drivers/file-system.ts';
 import { nodeFileSystem } from '../../../src/storage/drivers/file-system.ts';
 
-/** What the kernel answers when a disk is full, a quota is used up, a device fails or a file system turned read-only. */
+/** What the kernel answers when a disk is full, a quota used up, a device fails or a file system turned read-only. */
 export type KernelError = 'ENOSPC' | 'EDQUOT' | 'EIO' | 'EROFS' | 'EACCES';
 
 export interface KernelFault {
