@@ -65,35 +65,6 @@ const schema: Command = {
   },
 };
 
-const check: Command = {
-  name: 'check',
-  summary: 'Look for damage in a storage folder.',
-  description: [
-    'Reads a storage folder and reports every damage it finds; it changes nothing.',
-    'Exit code 0 when the folder is sound, 1 when something is wrong.',
-  ].join('\n'),
-  args: [
-    {
-      name: 'folder',
-      required: true,
-      help: 'The folder that holds the repositories (storage.rootDirectory).',
-    },
-  ],
-  flags: [
-    {
-      name: 'deep',
-      help: 'Also read every blob and compare its digest. Takes as long as reading all bytes.',
-    },
-    json,
-  ],
-  examples: ['zot check ./zot-data', 'zot check /var/lib/registry --deep --json'],
-  async run(call, io) {
-    const { checkCommand } = await import('./check.ts');
-    const [folder = ''] = call.positionals;
-    return checkCommand({ folder, json: call.isSet('json'), deep: call.isSet('deep') }, io);
-  },
-};
-
 const licenses: Command = {
   name: 'licenses',
   summary: 'Print the licences of everything in this executable.',
@@ -141,7 +112,6 @@ export const zotCommands: readonly Command[] = [
   serve,
   verify,
   schema,
-  check,
   ...storageCommands,
   licenses,
   keeper,

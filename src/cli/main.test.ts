@@ -81,7 +81,7 @@ describe('a wrong command line is one line on stderr and exit code 1', () => {
       ['serv'],
       /^Error: unknown command "serv" for "zot"\. Did you mean "serve"\? Run "zot --help" for usage\.\n$/,
     ],
-    [['chekc'], /Did you mean "check"\?/],
+    [['verfiy'], /Did you mean "verify"\?/],
     [['frobnicate'], /^Error: unknown command "frobnicate" for "zot"\. Run "zot --help" for usage\.\n$/],
     [['help', 'shema'], /Did you mean "schema"\?/],
     [['internal-worke'], /^Error: unknown command "internal-worke" for "zot"\. Run/],
@@ -165,14 +165,14 @@ describe('the program as a process', () => {
 describe('flags and arguments', () => {
   test('are read in GNU style, mixed, and -- ends the flags', async () => {
     const { parseArguments } = await import('./parse-arguments.ts');
-    const [command] = zotCommands.filter(({ name }) => name === 'check');
+    const [command] = zotCommands.filter(({ name }) => name === 'verify');
     assert.ok(command);
     const read = (...words: string[]): unknown => {
       const call = parseArguments(command, words);
-      return call === 'help' ? call : [call.positionals, call.isSet('json'), call.isSet('deep')];
+      return call === 'help' ? call : [call.positionals, call.isSet('json'), call.isSet('strict')];
     };
     assert.deepEqual(read('--json', 'folder'), [['folder'], true, false]);
-    assert.deepEqual(read('folder', '--json=false', '--deep=TRUE'), [['folder'], false, true]);
+    assert.deepEqual(read('folder', '--json=false', '--strict=TRUE'), [['folder'], false, true]);
     assert.deepEqual(read('--', '--json'), [['--json'], false, false]);
     assert.equal(read('-h'), 'help');
   });
