@@ -61,6 +61,8 @@ export interface Identity {
   readonly scope: Scope | null;
   /** The scope alone decides, the policies are not asked (tokens of an outside token server). */
   readonly scopeOnly: boolean;
+  /** Who vouches for the user, where the method does not say it: `ldap` behind a session. See `users/origins.ts`. */
+  readonly origin?: string;
   /** Headers of the answer, such as the cookies of a session that this sign-in began. */
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
 }
@@ -141,7 +143,7 @@ export interface Access {
   mayReadMetrics(identity: Identity): boolean;
   /** Whether deleting a manifest with several tags is to be refused for them (`detectManifestCollision`). */
   detectsCollisions(question: Omit<Question, 'action'>): boolean;
-  /** The `WWW-Authenticate` values for a request that needs credentials, one header each; none for scripts of the UI. */
+  /** The `WWW-Authenticate` values for a request that needs credentials, one each; none for scripts of the UI. */
   challenges(request: AccessRequest, wanted: Wanted | null): readonly string[];
   close(): Promise<void>;
 }

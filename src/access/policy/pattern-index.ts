@@ -35,7 +35,7 @@ export class PatternIndex<Entry> {
   #root: Node<Entry> = newNode();
   #remembered = new WeightedLru<string, Ranked<Entry> | null>(REMEMBERED_MAX);
 
-  /** Patterns have the syntax of `#lib/doublestar` and are read in lower case, as zot does. Throws `GlobSyntaxError`. */
+  /** Patterns are globs as `#lib/doublestar` has them, read in lower case as zot does. Throws `GlobSyntaxError`. */
   constructor(entries: Iterable<readonly [pattern: string, entry: Entry]>) {
     const ordered = [...entries]
       .map(([pattern, entry]) => ({ pattern: pattern.toLowerCase(), entry }))

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { configFromObject } from '#config';
 import { compileGlob } from '#lib/doublestar';
-import type { RepoName } from '#oci/repo-name';
+import { parseRepoName } from '#oci/repo-name';
 import { ANONYMOUS } from '../contract.ts';
 import type { AccessRequest, Action, Decision, Identity } from '../contract.ts';
 import { compileCondition } from './conditions.ts';
@@ -49,7 +49,7 @@ function ask(policy: Policy, asked: Asked): Decision {
   const { identity, action, reference = '' } = asked;
   return policy.decide({
     identity,
-    repo: asked.repo as RepoName,
+    repo: parseRepoName(asked.repo),
     action,
     reference,
     request: { ...request, ...asked.request },
@@ -236,7 +236,7 @@ test('detectManifestCollision is for those who have it, never for administrators
     repositories: { '**': { defaultPolicy: ['delete', 'detectManifestCollision'] } },
     adminPolicy: { users: ['root'], actions: ['delete'] },
   });
-  const asked = { repo: 'a' as RepoName, request, reference: 'sha256:x' };
+  const asked = { repo: parseRepoName('a'), request, reference: 'sha256:x' };
   assert.equal(policy.detectsCollisions({ ...asked, identity: user('bob') }), true);
   assert.equal(policy.detectsCollisions({ ...asked, identity: user('root') }), false);
   assert.equal(policy.detectsCollisions({ ...asked, identity: ANONYMOUS }), false);

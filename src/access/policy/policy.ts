@@ -9,6 +9,7 @@ import { compileEntry, compileRule, groupsByMember, subjectsOf } from './compile
 import type { AccessControl, ConditionCompiler, Entry, Grants, Rule, Subjects } from './compiled.ts';
 import { PatternIndex } from './pattern-index.ts';
 import { requestFacts } from './request-facts.ts';
+import type { Asked } from './request-facts.ts';
 
 export interface PolicyParts {
   readonly accessControl: AccessControl;
@@ -71,7 +72,7 @@ export class Policy {
   isAdmin(identity: Identity, request: AccessRequest): boolean {
     if (this.admin === null || !this.isNamedAdmin(identity)) return false;
     if (this.admin.conditions.length === 0) return true;
-    const question = { identity, request, repo: '' as RepoName, action: 'update', reference: '' } as const;
+    const question = { identity, request, repo: '', action: 'update', reference: '' } as const;
     return this.holds(this.admin, new Trial(question, this));
   }
 
@@ -129,13 +130,13 @@ export class Policy {
 
 /** One question on its way through the rules. */
 export class Trial {
-  readonly question: Question;
+  readonly question: Asked;
   /** The message of the last condition that failed. */
   reason: string | null = null;
   #policy: Policy;
   #facts: Record<string, unknown> | null = null;
 
-  constructor(question: Question, policy: Policy) {
+  constructor(question: Asked, policy: Policy) {
     this.question = question;
     this.#policy = policy;
   }

@@ -1,5 +1,8 @@
 import type { Question } from '../contract.ts';
 
+/** A question, also one that concerns no repository. */
+export type Asked = Omit<Question, 'repo'> & { readonly repo: string };
+
 /** What the policies know of the caller beyond the question. */
 export interface CallerFacts {
   readonly groups: readonly string[];
@@ -29,11 +32,7 @@ export const REQUEST_FIELDS = {
  * The variable `req` of conditions, with zot's fields. `client.ip` is the peer, or the client that a trusted proxy
  * names; `client.forwardedFor` is whatever the client says.
  */
-export function requestFacts(
-  question: Question,
-  caller: CallerFacts,
-  nowMs: number,
-): Record<string, unknown> {
+export function requestFacts(question: Asked, caller: CallerFacts, nowMs: number): Record<string, unknown> {
   const { identity, request, repo, action, reference } = question;
   const { tlsVersion } = request;
   const isDigest = reference.includes(':');

@@ -19,7 +19,8 @@ const MISSING_NAMED_MAX = 20;
 
 /**
  * Works out what the push of a manifest does (distribution-spec, "Pushing Manifests"). Throws
- * `DENIED` when the caller's rights do not reach, `MANIFEST_BLOB_UNKNOWN` naming what it refers to and the repository lacks, `MANIFEST_INVALID` when a size is wrong.
+ * `DENIED` when the caller's rights do not reach, `MANIFEST_BLOB_UNKNOWN` naming what it refers to and the repository
+ * lacks, `MANIFEST_INVALID` when a size is wrong.
  */
 export async function planPush(
   push: ManifestPush,
