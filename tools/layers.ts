@@ -67,6 +67,7 @@ export const layers: readonly Layer[] = [
   { folder: 'metadata/sqlite', modules: values, node: [...fileNode, 'node:sqlite'] },
   { folder: 'metadata/redis', modules: values, node: pureNode },
   { folder: 'registry', modules: [...values, '#storage', '#metadata'], node: pureNode },
+  { folder: 'check', modules: [...values, '#storage'], node: [...fileNode, 'node:sqlite'] },
   {
     folder: 'access',
     modules: [...values, '#metadata'],

@@ -5,11 +5,19 @@ import { INDEX_FILE, LAYOUT_FILE } from './paths.ts';
 import { RepositoryStore } from './repository-store.ts';
 
 export { StorageError } from './driver.ts';
-export type { FileReader, FileStat, FileWriter, Fingerprint, StorageDriver, StorageFault } from './driver.ts';
+export type {
+  FileReader,
+  FileStat,
+  FileWriter,
+  Fingerprint,
+  ListEntry,
+  StorageDriver,
+  StorageFault,
+} from './driver.ts';
 export { FRESH_HEAD, descriptorJson, parseIndexFile, withoutTag } from './index-file.ts';
 export type { IndexEntry, IndexFile } from './index-file.ts';
 export { LocalDriver } from './drivers/local.ts';
-export { OWN_FOLDER } from './paths.ts';
+export { BLOBS_FOLDER, INDEX_FILE, LAYOUT_FILE, OWN_FOLDER, UPLOADS_FOLDER } from './paths.ts';
 export { RepositoryStore, hashReader } from './repository-store.ts';
 export { UploadWriter } from './upload-writer.ts';
 
