@@ -11,8 +11,8 @@ import { readCommit, readPackageJson } from './build/project.ts';
 
 /**
  * `npm run package`: makes dist/package, the npm package for those who embed the registry, and packs it into
- * dist/<name>-<version>.tgz; `--destination` names another folder than dist. Its code is JavaScript in a few files, its types are declarations beside them, its
- * dependencies stay packages.
+ * dist/<name>-<version>.tgz; `--destination` names another folder than dist. Its code is JavaScript in a few files,
+ * its types are declarations beside them, its dependencies stay packages.
  */
 const { values } = parseArgs({ options: { destination: { type: 'string', default: distFolder } } });
 const destination = resolve(values.destination);

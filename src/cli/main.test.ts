@@ -140,6 +140,14 @@ describe('the program as a process', () => {
     assert.match(stderr, /^Error: [^\n]+\n$/);
   });
 
+  test('a reader that leaves early is no failure', () => {
+    const { file, args } = selfCommand();
+    const words = [file, ...args, '--help'].map((word) => `'${word}'`).join(' ');
+    const script = `set -o pipefail; { ${words}; echo "code $?" >&2; } | true`;
+    const { stderr } = spawnSync('bash', ['-c', script], { encoding: 'utf8', timeout: 20_000 });
+    assert.equal(stderr, 'code 0\n');
+  });
+
   test('--version does not load the server', () => {
     const { file, args } = selfCommand();
     // The loader reports every module it takes in on stderr.

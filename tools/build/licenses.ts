@@ -9,7 +9,7 @@ interface Manifest {
 }
 
 /**
- * The licences of everything in an executable, as one text: this project's, those of the packages in its bundle, Node's.
+ * The licences of everything in an executable, as one text: of this project, of the packages in its bundle, of Node.
  *
  * @param packages the names of the packages in the bundle
  * @param runtime path of the Node binary that becomes the executable
