@@ -53,6 +53,9 @@ export default defineConfig({
         ],
       },
     },
-    { files: ['tools/**/*.ts', 'test/**/*.ts', 'examples/**/*.ts', '**/*.test.ts'], rules: { 'no-console': 'off' } },
+    {
+      files: ['tools/**/*.ts', 'test/**/*.ts', 'examples/**/*.ts', '**/*.test.ts'],
+      rules: { 'no-console': 'off' },
+    },
   ],
 });

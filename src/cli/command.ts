@@ -14,6 +14,8 @@ export interface Flag {
   readonly name: string;
   readonly short?: string;
   readonly value?: string;
+  /** May be given several times. */
+  readonly repeated?: boolean;
   readonly help: string;
 }
 
@@ -32,6 +34,8 @@ export interface CommandCall {
   isSet(flag: string): boolean;
   /** The text of a flag with a value, or null when it was not given. */
   findValue(flag: string): string | null;
+  /** Every text of a flag that may be given several times, in order. */
+  listValues(flag: string): readonly string[];
 }
 
 /** One command: all that help, parsing and completion need, and how to run it. */

@@ -1,5 +1,5 @@
 import { storageCommands } from './storage-commands.ts';
-import type { Command, Flag } from './command.ts';
+import { UsageError, type Command, type Flag } from './command.ts';
 
 /**
  * The commands of `zot`. Each loads its module only when it is called, so that `--version` and `verify` do not pay for
@@ -65,6 +65,58 @@ const schema: Command = {
   },
 };
 
+const access: Command = {
+  name: 'access',
+  summary: 'Explain who may do what, and which rule of a configuration decides.',
+  description: [
+    'Says whether a user may do something with a repository, which rule of http.accessControl decides, which patterns',
+    'lost against it, which condition failed, and what would have to change. Nothing is started or contacted.',
+    'Groups of the configuration are known; groups that a directory or provider would bring are given by --group.',
+    'Exit code 0 when everything asked is allowed, 2 when something is refused, 1 for an unusable configuration.',
+  ].join('\n'),
+  args: [
+    { name: 'explain', required: true, help: 'The word "explain".' },
+    { name: 'config', required: true, help: 'The configuration file.' },
+  ],
+  flags: [
+    { name: 'user', short: 'u', value: 'name', help: 'Who asks; without it somebody who has not signed in.' },
+    { name: 'group', short: 'g', value: 'name', repeated: true, help: 'A group of the sign-in; may be repeated.' },
+    { name: 'repo', short: 'r', value: 'name', help: 'The repository. Required.' },
+    { name: 'action', short: 'a', value: 'what', help: 'pull (default), push, delete, read, create or update.' },
+    { name: 'reference', value: 'tag', help: 'A tag or digest, for conditions.' },
+    { name: 'ip', value: 'address', help: 'The address of the client, for conditions.' },
+    { name: 'claims', value: 'json', help: 'The claims of an OIDC token as a JSON object, for conditions.' },
+    { name: 'at', value: 'time', help: 'The time of the request (2026-01-31T09:00:00Z), for conditions.' },
+    json,
+  ],
+  examples: [
+    'zot access explain --user alice --repo team/app --action push config.json',
+    'zot access explain --repo public/base config.json',
+    'zot access explain -u bob -g developers -r team/app -a delete --ip 10.0.0.7 --json config.json',
+  ],
+  async run(call, io) {
+    const [word, path = ''] = call.positionals;
+    if (word !== 'explain') throw new UsageError(`"${word}" is not known here; write "zot access explain ..."`);
+    const { accessExplainCommand } = await import('./access-explain.ts');
+    const value = (flag: string): string | null => call.findValue(flag);
+    return accessExplainCommand(
+      {
+        path,
+        user: value('user'),
+        groups: call.listValues('group'),
+        repo: value('repo'),
+        action: value('action'),
+        reference: value('reference'),
+        ip: value('ip'),
+        claims: value('claims'),
+        at: value('at'),
+        json: call.isSet('json'),
+      },
+      io,
+    );
+  },
+};
+
 const licenses: Command = {
   name: 'licenses',
   summary: 'Print the licences of everything in this executable.',
@@ -113,7 +165,7 @@ export const zotCommands: readonly Command[] = [
   verify,
   schema,
   ...storageCommands,
-  licenses,
+  access, licenses,
   keeper,
   worker,
 ];

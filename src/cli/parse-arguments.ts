@@ -25,16 +25,16 @@ export function parseArguments(command: Command, words: readonly string[]): Comm
     allowPositionals: true,
     tokens: true,
   });
-  const values = new Map<string, string | boolean>();
+  const values = new Map<string, (string | boolean)[]>();
   const positionals: string[] = [];
   for (const token of tokens) {
     if (token.kind === 'positional') positionals.push(token.value);
     if (token.kind !== 'option') continue;
     const flag = flags.find(({ name }) => name === token.name);
     if (flag === undefined) throw unknownFlag(token.rawName, flags);
-    values.set(flag.name, readFlag(flag, token.value));
+    values.set(flag.name, [...(values.get(flag.name) ?? []), readFlag(flag, token.value)]);
   }
-  if (values.get(helpFlag.name) === true) return 'help';
+  if (values.get(helpFlag.name)?.at(-1) === true) return 'help';
   checkCount(command, positionals.length);
   return callOf(positionals, values);
 }
@@ -84,13 +84,17 @@ function checkCount(command: Command, received: number): void {
   throw new UsageError(`accepts ${expected}, received ${received}`);
 }
 
-function callOf(positionals: readonly string[], values: ReadonlyMap<string, string | boolean>): CommandCall {
+function callOf(
+  positionals: readonly string[],
+  values: ReadonlyMap<string, readonly (string | boolean)[]>,
+): CommandCall {
+  const listValues = (flag: string): string[] =>
+    (values.get(flag) ?? []).filter((value) => typeof value === 'string');
   return {
     positionals,
-    isSet: (flag) => values.get(flag) === true,
-    findValue(flag) {
-      const value = values.get(flag);
-      return typeof value === 'string' ? value : null;
-    },
+    // Of several the last one counts.
+    isSet: (flag) => values.get(flag)?.at(-1) === true,
+    findValue: (flag) => listValues(flag).at(-1) ?? null,
+    listValues,
   };
 }
