@@ -17,7 +17,7 @@ import {
   openRecords,
   removeIndexFiles,
 } from '#metadata';
-import type { IndexReader, IndexWriter, Records } from '#metadata';
+import type { IndexReader, IndexWriter, Records, ReopeningIndex } from '#metadata';
 import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '#oci/media-types';
 import { LocalKeeper, Registry, noHooks, walkStorage } from '#registry';
 import type { Keeper } from '#registry';
@@ -222,7 +222,7 @@ export interface ServingOptions {
 }
 
 /** Opens the index for a serving process that is not the keeper. */
-export function openServingIndex(config: Config): IndexReader {
+export function openServingIndex(config: Config): ReopeningIndex {
   return openIndexForReading(join(resolve(config.storage.rootDirectory), OWN_FOLDER));
 }
 

@@ -5,7 +5,8 @@ import { SqliteIndexWriter } from './sqlite/index-writer.ts';
 import { buildOn, isUseless, openForReading, openForWriting, removeDatabase } from './sqlite/open.ts';
 import { RECORDS_MIGRATIONS, SqliteRecords } from './sqlite/sqlite-records.ts';
 import { SqliteAccountsReader } from './sqlite/sqlite-accounts.ts';
-import type { IndexReader, IndexWriter } from './index-contract.ts';
+import type { IndexWriter } from './index-contract.ts';
+import { ReopeningIndex } from './reopening-index.ts';
 import type { Records } from './records-contract.ts';
 
 export type {
@@ -16,6 +17,7 @@ export type {
   ApiKeyUse,
   SessionRecord,
 } from './accounts-contract.ts';
+export { ReopeningIndex } from './reopening-index.ts';
 export type {
   BlobRow,
   EntryRow,
@@ -63,8 +65,8 @@ export function removeIndexFiles(folder: string): void {
 }
 
 /** Opens the index in a serving process; the keeper has made it before. */
-export function openIndexForReading(folder: string): IndexReader {
-  return buildOn(openForReading(join(folder, INDEX_FILE)), (db) => new SqliteIndexReader(db));
+export function openIndexForReading(folder: string): ReopeningIndex {
+  return new ReopeningIndex(() => buildOn(openForReading(join(folder, INDEX_FILE)), (db) => new SqliteIndexReader(db)));
 }
 
 /** Opens the records for their one writer. Throws when they are damaged or newer: nothing may be lost in silence. */

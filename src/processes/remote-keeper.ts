@@ -31,6 +31,8 @@ export class RemoteKeeper implements Keeper {
   #claims = new Map<string, number>();
   #nextId = 1;
   #closed = false;
+  #attached = 0;
+  #onReplaced: () => void = () => undefined;
 
   constructor(socketPath: string) {
     this.#path = socketPath;
@@ -104,6 +106,11 @@ export class RemoteKeeper implements Keeper {
     await this.#connected();
   }
 
+  /** Hears when another keeper has taken the place of the one before. */
+  onReplaced(listener: () => void): void {
+    this.#onReplaced = listener;
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     const socket = await this.#socket?.catch(() => null);
@@ -147,6 +154,8 @@ export class RemoteKeeper implements Keeper {
   }
 
   #attach(socket: Socket): Socket {
+    this.#attached += 1;
+    if (this.#attached > 1) this.#onReplaced();
     readFrames(socket, (message) => this.#receive(message as FromKeeper));
     socket.on('close', () => this.#lose());
     socket.unref();

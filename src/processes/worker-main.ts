@@ -11,6 +11,12 @@ export function main(): Promise<number> {
     const keeper = new RemoteKeeper(socketPath);
     await keeper.connect();
     const index = openServingIndex(config);
+    keeper.onReplaced(
+      () =>
+        void index
+          .reopen()
+          .catch((error: unknown) => log.logger.error({ error }, 'the index cannot be opened')),
+    );
     const accounts = openServingAccounts(config);
     const storage = openStorage(config);
     const side = await openServingSide({ config, logger: log.logger, keeper, storage, index, accounts });

@@ -110,9 +110,8 @@ export class LocalKeeper implements Keeper {
     if (await this.#index.isTombstoned(from, digest)) return false;
     const target = this.#storage.repository(repo);
     return this.#onBlob(repo, digest, async () => {
-      if ((await target.statBlob(digest))?.sizeBytes !== found.sizeBytes && repo !== from) {
-        if (!(await linked(target, source, digest))) return false;
-      }
+      // Also where it stands already: a copy left by a process that was killed may never have been synced.
+      if (repo !== from && !(await linked(target, source, digest))) return false;
       await this.#index.recordBlob(repo, { digest, sizeBytes: found.sizeBytes }, Date.now());
       this.#recent.note(`${repo} ${digest}`);
       return true;

@@ -32,8 +32,7 @@ export function forwardingUserDesk(
   call: (method: keyof UserDesk, args: readonly unknown[]) => Promise<unknown>,
 ): UserDesk {
   const methods = USER_METHODS.map((name) => [name, (...args: readonly unknown[]) => call(name, args)]);
-  // The list holds every method of the desk, and calls carry plain data.
-  return Object.fromEntries(methods) as unknown as UserDesk;
+  return Object.fromEntries(methods);
 }
 
 /** The desk in the keeper's own process. */
