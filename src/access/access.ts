@@ -2,24 +2,28 @@
 import type { Config } from '#config';
 import { StartError } from '#lib/start-error';
 import { AUTHENTICATORS } from './authenticators.ts';
-import type { AccessParts } from './authenticators.ts';
 import { ComposedAccess, OPEN_ACCESS } from './composed-access.ts';
-import type { Access } from './contract.ts';
+import type { Access, AccessParts } from './contract.ts';
 import { METHODS } from './methods.ts';
 import { openPolicy } from './policy/open-policy.ts';
 import type { PlacedAuthenticator } from './identification.ts';
+import { openSharedMethods } from './shared-methods.ts';
 
 export { ANONYMOUS } from './contract.ts';
 export { isRefused } from './identification.ts';
+export { explainAccess } from './policy/explain-access.ts';
+export type { AccessExplanation, AccessQuery } from './policy/explain-access.ts';
+export type { Explanation } from './policy/explain.ts';
 export { joinAccounts } from './joined-accounts.ts';
-export type { AccessParts } from './authenticators.ts';
 export type {
   Access,
+  AccessParts,
   AccessRequest,
   Accounts,
   AccountsReader,
   AccountsWriter,
   Action,
+  ApiKeyDesk,
   ApiKeyRecord,
   AuditEvent,
   AuthMethod,
@@ -29,7 +33,9 @@ export type {
   Question,
   Refused,
   Scope,
+  SessionDesk,
   SessionRecord,
+  SignedIn,
   Wanted,
 } from './contract.ts';
 
@@ -41,16 +47,24 @@ export async function openAccess(config: Config, parts: AccessParts): Promise<Ac
   const configured = METHODS.filter((method) => method.isConfigured(config));
   const policy = await openPolicy(config, parts.logger);
   if (configured.length === 0 && policy === null) return OPEN_ACCESS;
+  const shared = await openSharedMethods(config, parts);
   const opened: PlacedAuthenticator[] = [];
   try {
     for (const { method, place, key } of configured) {
       const open = AUTHENTICATORS[method];
       if (open === undefined) throw new StartError(`${key}: this build has no way to sign in by ${method}`);
-      opened.push({ place, authenticator: await open(config, parts) });
+      opened.push({ place, authenticator: await open(config, { ...parts, shared }) });
     }
-    return new ComposedAccess({ authenticators: opened, policy, realm: config.http.realm });
+    return new ComposedAccess({
+      authenticators: opened,
+      policy,
+      realm: config.http.realm,
+      sessions: configured.some(({ method }) => method === 'session') ? shared.sessions : null,
+      apiKeys: configured.some(({ method }) => method === 'apikey') ? shared.apiKeys : null,
+      closeShared: () => shared.close(),
+    });
   } catch (error) {
-    await Promise.allSettled(opened.map(({ authenticator }) => authenticator.close()));
+    await Promise.allSettled([shared.close(), ...opened.map(({ authenticator }) => authenticator.close())]);
     throw error;
   }
 }

@@ -1,7 +1,17 @@
 import type { RepoName } from '#oci/repo-name';
 import { Challenges } from './challenges.ts';
 import { ANONYMOUS } from './contract.ts';
-import type { Access, AccessRequest, Decision, Identity, Question, Refused, Wanted } from './contract.ts';
+import type {
+  Access,
+  AccessRequest,
+  ApiKeyDesk,
+  Decision,
+  Identity,
+  Question,
+  Refused,
+  SessionDesk,
+  Wanted,
+} from './contract.ts';
 import { Identification } from './identification.ts';
 import type { PlacedAuthenticator } from './identification.ts';
 import type { Policy } from './policy/policy.ts';
@@ -11,6 +21,10 @@ export interface ComposedParts {
   /** `null`: whoever has signed in may do everything. */
   readonly policy: Policy | null;
   readonly realm: string;
+  readonly sessions: SessionDesk | null;
+  readonly apiKeys: ApiKeyDesk | null;
+  /** Closes what the ways to sign in share. */
+  readonly closeShared: () => Promise<void>;
 }
 
 const ALLOWED: Decision = { allowed: true, reason: null };
@@ -20,6 +34,8 @@ const MISSING_SCOPE: Decision = { allowed: false, reason: null, missingScope: tr
 /** Nothing is configured. */
 export const OPEN_ACCESS: Access = {
   open: true,
+  sessions: null,
+  apiKeys: null,
   identify: () => Promise.resolve(ANONYMOUS),
   decide: () => ALLOWED,
   sees: () => true,
@@ -38,12 +54,16 @@ const UI_NAME = 'zot-ui';
 /** Ways to sign in and policies, put together. */
 export class ComposedAccess implements Access {
   readonly open = false;
+  readonly sessions: SessionDesk | null;
+  readonly apiKeys: ApiKeyDesk | null;
   #parts: ComposedParts;
   #identification: Identification;
   #challenges: Challenges;
 
   constructor(parts: ComposedParts) {
     this.#parts = parts;
+    this.sessions = parts.sessions;
+    this.apiKeys = parts.apiKeys;
     this.#identification = new Identification(parts.authenticators);
     this.#challenges = new Challenges(
       parts.authenticators.map(({ authenticator }) => authenticator),
@@ -120,6 +140,7 @@ export class ComposedAccess implements Access {
 
   async close(): Promise<void> {
     await Promise.all(this.#parts.authenticators.map(({ authenticator }) => authenticator.close()));
+    await this.#parts.closeShared();
   }
 }
 

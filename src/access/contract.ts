@@ -2,7 +2,10 @@
  * What the parts of the access module agree on. `http` hands in plain facts of a request and gets an identity and a
  * decision; the ways to sign in are `Authenticator`s, tried in order; what exists nowhere else is in `Accounts`.
  */
+import type { Accounts, ApiKeyRecord } from '#metadata';
 export type { Accounts, AccountsReader, AccountsWriter, ApiKeyRecord, SessionRecord } from '#metadata';
+import type { AttemptDesk } from '#lib/attempt-ledger';
+import type { Logger } from '#lib/logger';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 
@@ -130,6 +133,10 @@ export interface Decision {
 export interface Access {
   /** Nothing is configured: everybody may do everything, and the pipeline asks nothing. */
   readonly open: boolean;
+  /** `null` where nobody can have a session. */
+  readonly sessions: SessionDesk | null;
+  /** `null` where API keys are off. */
+  readonly apiKeys: ApiKeyDesk | null;
   /** Who is asking. */
   identify(request: AccessRequest): Promise<Identity | Refused>;
   /** May they. */
@@ -148,6 +155,61 @@ export interface Access {
   close(): Promise<void>;
 }
 
+/** Somebody who signed in, for a session to begin with. */
+export interface SignedIn {
+  readonly username: string;
+  /** Who vouches for them: `htpasswd`, `ldap`, `openid:<provider>`. */
+  readonly origin: string;
+  /** The groups that the origin gave; kept for `openid:` origins, which cannot be asked again. */
+  readonly groups: readonly string[];
+  /** The OpenID provider, '' for passwords. */
+  readonly provider: string;
+  /** What the provider needs to end its own session. */
+  readonly idToken: string | null;
+  /** Digest of the stored password: the session ends when that changes. `null` where unknown. */
+  readonly proof: string | null;
+}
+
+/** What was known of a session that ended. */
+export interface EndedSession {
+  readonly username: string;
+  readonly provider: string;
+  readonly idToken: string | null;
+}
+
+/** Sessions, for the handlers of signing in and out. */
+export interface SessionDesk {
+  /** Begins a session and gives its `Set-Cookie` values; one that the request had ends. */
+  begin(user: SignedIn, request: Pick<AccessRequest, 'headers'>): Promise<readonly string[]>;
+  /** Ends the session of a request; `null` when it had none. */
+  end(request: Pick<AccessRequest, 'headers'>): Promise<EndedSession | null>;
+  /** `Set-Cookie` values that make a browser forget. */
+  expiredCookies(): readonly string[];
+}
+
+export interface ApiKeyRequest {
+  readonly label: string;
+  readonly scopes: readonly string[];
+  readonly expiresMs: number | null;
+  readonly userAgent: string;
+}
+
+/** API keys, for the handlers that make, list and revoke them. */
+export interface ApiKeyDesk {
+  /**
+   * Makes a key for somebody who has signed in; the only time that it is shown. Throws `REQUEST_INVALID` for scopes
+   * that mean nothing, and `DENIED` when the owner has as many keys as one may have.
+   */
+  create(
+    owner: Identity,
+    asked: ApiKeyRequest,
+  ): Promise<{ readonly key: string; readonly record: ApiKeyRecord }>;
+  list(owner: string): Promise<ApiKeyRecord[]>;
+  /** Gives whether the owner had such a key. It is refused everywhere from then on. */
+  revoke(owner: string, uuid: string): Promise<boolean>;
+  isExpired(record: ApiKeyRecord): boolean;
+}
+
 /** Facts for the audit log, from wherever something permission relevant happened. */
 export interface AuditEvent {
   readonly action: string;
@@ -156,4 +218,14 @@ export interface AuditEvent {
   readonly outcome: 'allowed' | 'refused';
   readonly reason?: string;
   readonly digest?: Digest;
+}
+
+/** What the access module is given to work with. */
+export interface AccessParts {
+  readonly accounts: Accounts;
+  /** Counts failed sign-ins, for all processes together. */
+  readonly attempts: AttemptDesk;
+  readonly logger: Logger;
+  /** Hears of sign-ins and refusals. */
+  readonly audit: (event: AuditEvent) => void;
 }

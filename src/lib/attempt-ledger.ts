@@ -17,7 +17,8 @@ export interface Attempt {
 
 export type Admission =
   /** `known`: the same credentials were right before. */
-  { readonly admitted: true; readonly known: boolean } | { readonly admitted: false; readonly retryAfterMs: number };
+  | { readonly admitted: true; readonly known: boolean }
+  | { readonly admitted: false; readonly retryAfterMs: number };
 
 /** `undecided`: it could not be found out, which counts for nothing. */
 export type AttemptOutcome = 'right' | 'wrong' | 'undecided';
@@ -82,7 +83,8 @@ export class AttemptLedger implements AttemptDesk {
     const nowMs = this.#now();
     const pair = this.#byPair.get(pairOf(attempt));
     const address = this.#byAddress.get(attempt.address);
-    for (const count of [pair, address]) if (count !== undefined) count.underWay = Math.max(0, count.underWay - 1);
+    for (const count of [pair, address])
+      if (count !== undefined) count.underWay = Math.max(0, count.underWay - 1);
     if (outcome === 'undecided') return;
     if (outcome === 'right') {
       this.#byPair.delete(pairOf(attempt));

@@ -1,0 +1,64 @@
+import { createHmac, randomBytes } from 'node:crypto';
+import type { BasicCredentials } from './basic-credentials.ts';
+
+export interface Remembered<Value> {
+  readonly value: Value;
+  /** Most of its time is over: to be verified again while it still counts. */
+  readonly isAging: boolean;
+}
+
+interface Entry<Value> {
+  readonly value: Value;
+  readonly untilMs: number;
+}
+
+export const REMEMBER_MS = 60_000;
+const AGING_SHARE = 0.25;
+const ENTRIES_MAX = 10_000;
+
+/**
+ * Credentials that were verified a short while ago, since verifying is slow on purpose. Held under a hash with a key
+ * that only this process has, never as they are; bounded in time and number.
+ */
+export class CredentialCache<Value> {
+  #key = randomBytes(32);
+  #entries = new Map<string, Entry<Value>>();
+  #rememberMs: number;
+
+  constructor(rememberMs: number = REMEMBER_MS) {
+    this.#rememberMs = rememberMs;
+  }
+
+  /** The name under which credentials are held. */
+  tag(credentials: BasicCredentials): string {
+    return credentialTag(this.#key, credentials);
+  }
+
+  find(tag: string): Remembered<Value> | null {
+    const entry = this.#entries.get(tag);
+    if (entry === undefined) return null;
+    const leftMs = entry.untilMs - performance.now();
+    if (leftMs <= 0) {
+      this.#entries.delete(tag);
+      return null;
+    }
+    return { value: entry.value, isAging: leftMs < this.#rememberMs * AGING_SHARE };
+  }
+
+  remember(tag: string, value: Value): void {
+    this.#entries.delete(tag);
+    this.#entries.set(tag, { value, untilMs: performance.now() + this.#rememberMs });
+    if (this.#entries.size <= ENTRIES_MAX) return;
+    const oldest = this.#entries.keys().next();
+    if (oldest.done !== true) this.#entries.delete(oldest.value);
+  }
+
+  forget(tag: string): void {
+    this.#entries.delete(tag);
+  }
+}
+
+/** A keyed hash of credentials; the length in front keeps name and password apart. */
+export function credentialTag(key: Buffer, { username, password }: BasicCredentials): string {
+  return createHmac('sha256', key).update(`${username.length} ${username}\0${password}`).digest('base64url');
+}

@@ -1,0 +1,141 @@
+/**
+ * Signing in with a name and a password, whatever knows them: the password file, a directory, or both in turn.
+ *
+ * The order: what is remembered -> the same credentials under way -> may they be tried (`#lib/attempt-ledger`) ->
+ * each source -> counted, remembered. Right credentials are verified again before they are forgotten, beside the
+ * requests that use them.
+ */
+import type { AttemptDesk, AttemptOutcome } from '#lib/attempt-ledger';
+import { addressGroup } from '#lib/address-group';
+import type { Logger } from '#lib/logger';
+import { basicCredentials } from '../basic-credentials.ts';
+import type { BasicCredentials } from '../basic-credentials.ts';
+import type { AccessRequest, AuditEvent, Refused } from '../contract.ts';
+import { CredentialCache, credentialTag } from '../credential-cache.ts';
+import { HashingBusy } from './password-hashing.ts';
+import type { PasswordProof, PasswordSource } from './password-source.ts';
+
+export interface PasswordSignInParts {
+  /** Asked in turn until one says yes. */
+  readonly sources: readonly PasswordSource[];
+  readonly attempts: AttemptDesk;
+  /** The key of the ledger's hashes, the same in every process. */
+  readonly attemptKey: Buffer;
+  readonly logger: Logger;
+  readonly audit: (event: AuditEvent) => void;
+  readonly rememberMs?: number;
+  /** Passwords of this form are for somebody else. */
+  readonly isForeign: (password: string) => boolean;
+}
+
+/** Somebody whose password was right. */
+export interface VerifiedUser extends PasswordProof {
+  readonly username: string;
+  readonly source: PasswordSource;
+}
+
+type Verdict = VerifiedUser | Refused;
+
+export class PasswordSignIn {
+  #parts: PasswordSignInParts;
+  #cache: CredentialCache<VerifiedUser>;
+  #underWay = new Map<string, Promise<Verdict>>();
+
+  constructor(parts: PasswordSignInParts) {
+    this.#parts = parts;
+    this.#cache = new CredentialCache(parts.rememberMs);
+  }
+
+  /** The source that is asked first. */
+  get firstMethod(): PasswordSource['method'] | null {
+    return this.#parts.sources[0]?.method ?? null;
+  }
+
+  /** `null` when the request offers no password. Throws when it cannot be found out. */
+  async verify(request: Pick<AccessRequest, 'authorization' | 'clientAddress'>): Promise<Verdict | null> {
+    const [header] = request.authorization;
+    const credentials = header === undefined ? null : basicCredentials(header);
+    if (credentials === null || 'refused' in credentials) return credentials;
+    if (this.#parts.isForeign(credentials.password)) return null;
+    const tag = this.#cache.tag(credentials);
+    const found = this.#cache.find(tag);
+    if (found !== null && found.value.source.holds(credentials.username, found.value.proof)) {
+      if (found.isAging) this.#refresh(tag, credentials, request.clientAddress);
+      return found.value;
+    }
+    return this.#verifyOnce(tag, credentials, request.clientAddress);
+  }
+
+  /** What many requests ask at the same time is worked out once. */
+  #verifyOnce(tag: string, credentials: BasicCredentials, address: string): Promise<Verdict> {
+    let verdict = this.#underWay.get(tag);
+    if (verdict === undefined) {
+      verdict = this.#verify(tag, credentials, address).finally(() => this.#underWay.delete(tag));
+      this.#underWay.set(tag, verdict);
+    }
+    return verdict;
+  }
+
+  #refresh(tag: string, credentials: BasicCredentials, address: string): void {
+    this.#verifyOnce(tag, credentials, address).catch((error: unknown) => {
+      this.#parts.logger.debug(
+        { component: 'access', error },
+        'a remembered sign-in could not be verified again',
+      );
+    });
+  }
+
+  async #verify(tag: string, credentials: BasicCredentials, clientAddress: string): Promise<Verdict> {
+    const { username } = credentials;
+    const address = addressGroup(clientAddress);
+    const attempt = {
+      // Directories take a name in any case: its variants are one name here.
+      subject: username.normalize('NFKC').trim().toLowerCase(),
+      address,
+      credential: credentialTag(this.#parts.attemptKey, credentials),
+    };
+    const { attempts } = this.#parts;
+    const admission = await attempts.admitAttempt(attempt);
+    if (!admission.admitted) return this.#throttled(username, admission.retryAfterMs);
+    let outcome: AttemptOutcome = 'undecided';
+    try {
+      const verified = await this.#askSources({ ...credentials, source: address, known: admission.known });
+      outcome = verified === null ? 'wrong' : 'right';
+      return verified === null ? this.#wrong(tag, username) : this.#right(tag, verified);
+    } catch (error) {
+      if (error instanceof HashingBusy) return this.#throttled(username, error.retryAfterMs);
+      throw error;
+    } finally {
+      await attempts.settleAttempt(attempt, outcome);
+    }
+  }
+
+  async #askSources(attempt: Parameters<PasswordSource['verify']>[0]): Promise<VerifiedUser | null> {
+    for (const source of this.#parts.sources) {
+      const proof = await source.verify(attempt);
+      if (proof !== null) return { ...proof, username: attempt.username, source };
+    }
+    return null;
+  }
+
+  #right(tag: string, verified: VerifiedUser): VerifiedUser {
+    this.#cache.remember(tag, verified);
+    this.#parts.audit({
+      action: 'sign-in',
+      subject: verified.username,
+      object: verified.source.method,
+      outcome: 'allowed',
+    });
+    return verified;
+  }
+
+  #wrong(tag: string, username: string): Refused {
+    this.#cache.forget(tag);
+    return { refused: true, reason: 'wrong user or password', username };
+  }
+
+  #throttled(username: string, retryAfterMs: number): Refused {
+    const retryAfterSeconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
+    return { refused: true, reason: 'too many failed sign-ins', username, retryAfterSeconds };
+  }
+}
