@@ -13,7 +13,7 @@ export { ANONYMOUS } from './contract.ts';
 export { isRefused } from './identification.ts';
 export { explainAccess } from './policy/explain-access.ts';
 export type { AccessExplanation, AccessQuery } from './policy/explain-access.ts';
-export type { Explanation } from './policy/explain.ts';
+export type { Explanation } from './policy/explanation.ts';
 export { joinAccounts } from './joined-accounts.ts';
 export type {
   Access,

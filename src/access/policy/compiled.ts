@@ -91,7 +91,7 @@ function grant(table: Map<string, Grants>, name: string, rule: Rule): void {
 }
 
 /** Members of a group as policies name it: by its own spelling, or as zot reads names of groups, in lower case. */
-function membersOf(groups: AccessControl['groups'], wanted: string): string[] {
+export function membersOf(groups: AccessControl['groups'], wanted: string): string[] {
   return Object.entries(groups)
     .filter(([name]) => name === wanted || name.toLowerCase() === wanted)
     .flatMap(([, { users }]) => users);

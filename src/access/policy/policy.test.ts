@@ -6,7 +6,9 @@ import { compileGlob } from '#lib/doublestar';
 import { parseRepoName } from '#oci/repo-name';
 import { ANONYMOUS } from '../contract.ts';
 import type { AccessRequest, Action, Decision, Identity } from '../contract.ts';
+import type { AccessControl } from './compiled.ts';
 import { compileCondition } from './conditions.ts';
+import { explain } from './explain.ts';
 import { comparePatterns } from './pattern-order.ts';
 import { Policy } from './policy.ts';
 
@@ -27,11 +29,15 @@ function user(username: string, groups: readonly string[] = [], claims: Identity
   return { ...ANONYMOUS, username, groups, claims, method: 'htpasswd' };
 }
 
-function policyOf(accessControl: object, reports: string[] = []): Policy {
-  const { config } = configFromObject({ http: { auth: { htpasswd: { path: 'x' } }, accessControl } });
+function accessControlOf(text: object): AccessControl {
+  const { config } = configFromObject({ http: { auth: { htpasswd: { path: 'x' } }, accessControl: text } });
   assert.ok(config.http.accessControl);
+  return config.http.accessControl;
+}
+
+function policyOf(accessControl: object, reports: string[] = []): Policy {
   return new Policy({
-    accessControl: config.http.accessControl,
+    accessControl: accessControlOf(accessControl),
     compile: compileCondition,
     report: (place, _expression, error) => reports.push(`${place}: ${error}`),
   });
@@ -273,6 +279,17 @@ function slowly(rules: Rules, identity: Identity, repo: string, action: Action):
   return own || names(rules.adminPolicy);
 }
 
+/** The verdict that the steps of an explanation come to, which must be the one it states. */
+function explainedAs(policy: Policy, rules: Rules, asked: Asked): boolean {
+  const question = { ...asked, repo: parseRepoName(asked.repo), request, reference: '' };
+  const explanation = explain(policy, accessControlOf(rules), question);
+  const granted = explanation.steps.at(-1)?.outcome === 'grants';
+  assert.equal(explanation.allowed, granted);
+  assert.equal(explanation.decidedBy !== null, granted);
+  assert.equal(explanation.hints.length > 0, !granted);
+  return granted;
+}
+
 test('compiled rules decide as the rules read one by one', () => {
   const identities = fc.oneof(
     fc.constant(ANONYMOUS),
@@ -285,8 +302,11 @@ test('compiled rules decide as the rules read one by one', () => {
       fc.constantFrom('a', 'a/b', 'a/c', 'b/x/y', 'z'),
       (rules, identity, repo) => {
         const policy = policyOf(rules);
-        for (const action of all)
-          assert.equal(may(policy, identity, repo, action), slowly(rules, identity, repo, action));
+        for (const action of all) {
+          const expected = slowly(rules, identity, repo, action);
+          assert.equal(may(policy, identity, repo, action), expected);
+          assert.equal(explainedAs(policy, rules, { identity, repo, action }), expected);
+        }
       },
     ),
     { numRuns: 500 },

@@ -104,13 +104,17 @@ export class Policy {
   /** Whether all conditions of a rule hold; remembers in the trial what the client is told if not. */
   holds(rule: Rule, trial: Trial): boolean {
     for (const condition of rule.conditions) {
-      const verdict = condition.check(trial.facts(this.#now()));
+      const verdict = condition.check(trial.facts(this.nowMs()));
       if (verdict.holds) continue;
       if (verdict.error !== null) this.#report(rule.place, condition.expression, verdict.error);
       else trial.reason = condition.message === '' ? null : condition.message;
       return false;
     }
     return true;
+  }
+
+  nowMs(): number {
+    return this.#now();
   }
 
   #grants(entry: Entry, bit: number, trial: Trial): boolean {
