@@ -80,9 +80,20 @@ const access: Command = {
   ],
   flags: [
     { name: 'user', short: 'u', value: 'name', help: 'Who asks; without it somebody who has not signed in.' },
-    { name: 'group', short: 'g', value: 'name', repeated: true, help: 'A group of the sign-in; may be repeated.' },
+    {
+      name: 'group',
+      short: 'g',
+      value: 'name',
+      repeated: true,
+      help: 'A group of the sign-in; may be repeated.',
+    },
     { name: 'repo', short: 'r', value: 'name', help: 'The repository. Required.' },
-    { name: 'action', short: 'a', value: 'what', help: 'pull (default), push, delete, read, create or update.' },
+    {
+      name: 'action',
+      short: 'a',
+      value: 'what',
+      help: 'pull (default), push, delete, read, create or update.',
+    },
     { name: 'reference', value: 'tag', help: 'A tag or digest, for conditions.' },
     { name: 'ip', value: 'address', help: 'The address of the client, for conditions.' },
     { name: 'claims', value: 'json', help: 'The claims of an OIDC token as a JSON object, for conditions.' },
@@ -96,7 +107,8 @@ const access: Command = {
   ],
   async run(call, io) {
     const [word, path = ''] = call.positionals;
-    if (word !== 'explain') throw new UsageError(`"${word}" is not known here; write "zot access explain ..."`);
+    if (word !== 'explain')
+      throw new UsageError(`"${word}" is not known here; write "zot access explain ..."`);
     const { accessExplainCommand } = await import('./access-explain.ts');
     const value = (flag: string): string | null => call.findValue(flag);
     return accessExplainCommand(
@@ -114,6 +126,35 @@ const access: Command = {
       },
       io,
     );
+  },
+};
+
+const check: Command = {
+  name: 'check',
+  summary: 'Look for damage in a storage folder.',
+  description: [
+    'Reads a storage folder and reports every damage it finds; it changes nothing.',
+    'Exit code 0 when the folder is sound, 1 when something is wrong.',
+  ].join('\n'),
+  args: [
+    {
+      name: 'folder',
+      required: true,
+      help: 'The folder that holds the repositories (storage.rootDirectory).',
+    },
+  ],
+  flags: [
+    {
+      name: 'deep',
+      help: 'Also read every blob and compare its digest. Takes as long as reading all bytes.',
+    },
+    json,
+  ],
+  examples: ['zot check ./zot-data', 'zot check /var/lib/registry --deep --json'],
+  async run(call, io) {
+    const { checkCommand } = await import('./check.ts');
+    const [folder = ''] = call.positionals;
+    return checkCommand({ folder, json: call.isSet('json'), deep: call.isSet('deep') }, io);
   },
 };
 
@@ -164,8 +205,10 @@ export const zotCommands: readonly Command[] = [
   serve,
   verify,
   schema,
+  check,
   ...storageCommands,
-  access, licenses,
+  access,
+  licenses,
   keeper,
   worker,
 ];
