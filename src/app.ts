@@ -24,7 +24,7 @@ import type { Keeper } from '#registry';
 import { Scheduler, gcJob } from '#tasks';
 import { LocalDriver, OWN_FOLDER, Storage } from '#storage';
 import type { StorageDriver, Store } from '#storage';
-import { TlsFiles, buildServer } from '#http';
+import { TlsFiles, buildServer, sessionRoutes } from '#http';
 import type { HttpServer } from '#http';
 import { ControlCommands, addGcCommands, addTaskCommands, gcParts } from '#control';
 import type { ControlHost } from '#control';
@@ -278,7 +278,7 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
     allowOrigin,
     tls,
     idleMs: services.idleMs,
-    routes: host.routes,
+    routes: [...host.routes, ...sessionRoutes(config)],
   });
   return {
     server,
@@ -308,7 +308,8 @@ function openTls(config: Config, logger: Logger): TlsFiles | null {
   const { tls } = config.http;
   if (tls === undefined || tls.cert === '' || tls.key === '') return null;
   try {
-    return new TlsFiles({ cert: tls.cert, key: tls.key, ca: tls.cacert }, (problem) =>
+    const requiresClients = tls.clientAuth === 'require';
+    return new TlsFiles({ cert: tls.cert, key: tls.key, ca: tls.cacert, requiresClients }, (problem) =>
       logger.error(
         { component: 'tls', problem },
         'the changed certificate cannot be used, the old one stays in force',

@@ -45,8 +45,7 @@ export class HttpAccessRequest implements AccessRequest {
   get peerCertificate(): Buffer | null {
     const socket = this.#tlsSocket();
     if (socket === null || !socket.authorized) return null;
-    // Node gives an empty object when the client showed none.
-    return socket.getPeerCertificate(false).raw ?? null;
+    return socket.getPeerX509Certificate()?.raw ?? null;
   }
 
   get userAgent(): string {

@@ -5,5 +5,6 @@ export type { Method, Permission, Route } from './routes.ts';
 export { ROUTES } from './routes.ts';
 export { buildServer } from './server.ts';
 export type { HttpServer, ServerOptions } from './server.ts';
+export { SESSION_ROUTES, sessionRoutes } from './session/routes.ts';
 export { TlsFiles } from './tls.ts';
 export type { TlsPaths } from './tls.ts';

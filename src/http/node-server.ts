@@ -8,6 +8,7 @@ import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'nod
 import { constants, createSecureServer } from 'node:http2';
 import type { Http2SecureServer, Http2ServerRequest } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { expectContinue } from './body.ts';
 import type { RawRequest, RawResponse } from './body.ts';
 import type { TlsFiles } from './tls.ts';
@@ -69,6 +70,8 @@ function secureServer(options: NodeServerOptions, tls: TlsFiles): Server {
     minVersion: 'TLSv1.2',
     handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
     maxSessionMemory: 64,
+    requestCert: tls.clientCertificates !== 'none',
+    rejectUnauthorized: tls.clientCertificates === 'required',
     settings: {
       initialWindowSize: H2_STREAM_WINDOW_BYTES,
       maxConcurrentStreams: 250,
@@ -83,7 +86,13 @@ function secureServer(options: NodeServerOptions, tls: TlsFiles): Server {
     session.setTimeout(options.idleMs + KEEP_ALIVE_MS, () => session.close());
   });
   tls.onChange((context) => server.setSecureContext(context));
+  if (tls.clientCertificates === 'optional') server.prependListener('secureConnection', refuseBadCertificate);
   return withCloseAll(server);
+}
+
+/** No certificate is nobody's; one that does not verify is an attempt, as in zot, and not to be taken for nobody. */
+function refuseBadCertificate(socket: TLSSocket): void {
+  if (!socket.authorized && socket.getPeerX509Certificate() !== undefined) socket.destroy();
 }
 
 /** The secure server of HTTP/2 lacks the method by which a stop cuts off what does not end. */

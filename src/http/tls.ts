@@ -5,6 +5,8 @@ export interface TlsPaths {
   readonly key: string;
   /** '' when client certificates are not asked for. */
   readonly ca: string;
+  /** Refuse clients without a certificate. */
+  readonly requiresClients?: boolean;
 }
 
 export interface TlsContext {
@@ -53,6 +55,12 @@ export class TlsFiles {
     this.#timer.unref();
   }
 
+  /** Whether clients are asked for a certificate, and whether they must have one. */
+  get clientCertificates(): 'none' | 'optional' | 'required' {
+    if (this.#paths.ca === '') return 'none';
+    return this.#paths.requiresClients === true ? 'required' : 'optional';
+  }
+
   current(): TlsContext {
     return this.#context;
   }
@@ -82,10 +90,14 @@ export class TlsFiles {
 }
 
 function readContext(paths: TlsPaths): TlsContext {
+  const ca = paths.ca === '' ? null : readFileSync(paths.ca);
+  // Without any, every certificate would be refused; half a file is more likely than that.
+  if (ca !== null && !ca.includes('-----BEGIN CERTIFICATE-----'))
+    throw new Error(`${paths.ca} holds no certificate`);
   return {
     cert: readFileSync(paths.cert),
     key: readFileSync(paths.key),
-    ...(paths.ca === '' ? {} : { ca: readFileSync(paths.ca) }),
+    ...(ca === null ? {} : { ca }),
     ciphers: CIPHERS,
     ecdhCurve: CURVES,
   };

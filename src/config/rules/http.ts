@@ -64,6 +64,17 @@ export const checkTls: Rule = ({ config, report }) => {
   else report.warn(path, 'tls has neither "cert" nor "key": plain HTTP is served');
 };
 
+export const checkClientAuth: Rule = ({ config, report }) => {
+  const { clientAuth = '', cacert = '' } = config.http.tls ?? {};
+  if (clientAuth === '') return;
+  const path = ['http', 'tls', 'clientAuth'];
+  if (clientAuth !== 'require') {
+    report.error(path, 'the only value of clientAuth is "require"; leave it out otherwise');
+  } else if (cacert === '') {
+    report.error(path, 'clientAuth needs "cacert": whose certificates are accepted');
+  }
+};
+
 export const checkScheduler: Rule = ({ config, report }) => {
   if (config.scheduler.numWorkers >= 0) return;
   report.error(['scheduler', 'numWorkers'], 'numWorkers cannot be negative; 0 is four for each core');

@@ -28,7 +28,7 @@ import {
   checkUi,
   warnOfEmptyExtensions,
 } from './extensions.ts';
-import { checkCluster, checkHttp, checkScheduler, checkTls } from './http.ts';
+import { checkClientAuth, checkCluster, checkHttp, checkScheduler, checkTls } from './http.ts';
 import { checkCache, checkGc, checkRemoteStorage, checkRootDirectory, checkRoutes } from './storage.ts';
 import { checkStoresApart } from './stores-apart.ts';
 import { checkDownloadDir, checkSync, warnOfRetentionOverlap } from './sync.ts';
@@ -53,6 +53,7 @@ export const rules: readonly Rule[] = [
   warnOfEmptyPolicies,
   checkHttp,
   checkTls,
+  checkClientAuth,
   checkRootDirectory,
   checkRoutes,
   checkGc,

@@ -17,6 +17,11 @@ const tls = () =>
         file: true,
       },
     ),
+    clientAuth: key(
+      text().default(''),
+      'With `cacert`: `require` refuses connections without a certificate, also of health checks.',
+      { ours: true, defaultText: 'certificates are verified if they are shown' },
+    ),
   });
 
 const rateLimit = () =>
@@ -64,7 +69,7 @@ const ownKeys = () => ({
 });
 
 const progressDoc =
-  'limits the time without progress, never the whole transfer (in zot it covers the whole body). 0 or less is no limit.';
+  'limits the time without progress, never the whole transfer (zot covers the whole body). 0 is no limit.';
 
 /** `http`: how the registry is reached, and by whom. */
 export const httpSection = () =>

@@ -1,5 +1,7 @@
 import type { Config } from '#config';
 import type { Route } from '../routes.ts';
+import { deleteApiKey, getApiKeys, postApiKey } from './api-keys.ts';
+import { postLogout } from './logout.ts';
 
 /** A route of signing in and out. Its permission is `public` where the handler itself asks who is there. */
 export interface SessionRoute extends Route {
@@ -8,7 +10,39 @@ export interface SessionRoute extends Route {
 }
 
 /** Every route below `/zot/auth/`. */
-export const SESSION_ROUTES: readonly SessionRoute[] = [];
+export const SESSION_ROUTES: readonly SessionRoute[] = [
+  {
+    method: 'POST',
+    url: '/zot/auth/logout',
+    permission: 'public',
+    handler: postLogout,
+    isConfigured: ({ http }) => hasPasswords(http.auth) || hasApiKeys(http.auth),
+  },
+  ...(
+    [
+      ['POST', postApiKey],
+      ['GET', getApiKeys],
+      ['DELETE', deleteApiKey],
+    ] as const
+  ).map(([method, handler]): SessionRoute => ({
+    method,
+    url: '/zot/auth/apikey',
+    permission: 'signedIn',
+    handler,
+    isConfigured: ({ http }) => hasApiKeys(http.auth),
+  })),
+];
+
+type Auth = Config['http']['auth'];
+
+function hasPasswords(auth: Auth): boolean {
+  return (auth.htpasswd?.path ?? '') !== '' || auth.ldap !== undefined;
+}
+
+/** As in zot, OpenID brings API keys with it. */
+function hasApiKeys(auth: Auth): boolean {
+  return auth.apikey || auth.openid !== undefined;
+}
 
 export function sessionRoutes(config: Config): readonly Route[] {
   return SESSION_ROUTES.filter((route) => route.isConfigured(config));
