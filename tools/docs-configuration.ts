@@ -1,11 +1,10 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { z } from 'zod';
 import { features } from '#config';
 import { plainDefault } from '../src/config/json-schema.ts';
 import type { KeyMeta } from '../src/config/schema/key.ts';
 import { configSchema } from '../src/config/schema/schema.ts';
 import { shapeOf, type KeyShape, type Shape } from '../src/config/schema/walk.ts';
-import { afterword, foreword } from './docs-configuration-prose.ts';
 
 /**
  * Writes docs/configuration.md from the declarations of the keys. Run it after a change of a key:
@@ -15,7 +14,13 @@ export const pageFile = new URL('../docs/configuration.md', import.meta.url);
 
 /** The whole page. */
 export function configurationPage(): string {
-  return [foreword, ...sectionsOf(configSchema, ''), featureTable(), afterword].join('\n\n').trimEnd() + '\n';
+  const parts = [prose('foreword'), ...sectionsOf(configSchema, ''), featureTable(), prose('afterword')];
+  return `${parts.join('\n\n')}\n`;
+}
+
+/** The parts that are not made from declarations stand in files beside this one. */
+function prose(name: 'foreword' | 'afterword'): string {
+  return readFileSync(new URL(`docs-configuration/${name}.md`, import.meta.url), 'utf8').trimEnd();
 }
 
 /** The table of one object, then those of the objects within. */
@@ -128,9 +133,9 @@ function featureTable(): string {
   const intro = [
     '## Features that a build may lack',
     '',
-    'Every build reads and checks the whole file. When a section asks for something that the build does not have, the',
-    'server names it in a warning; where leaving it out would open what the file closes, or put images in another place,',
-    'it refuses to start. With `--strict` it refuses in every case.',
+    'Every build reads and checks the whole file. When a section asks for something that the build does not',
+    'have, the server names it in a warning; where leaving it out would open what the file closes, or put',
+    'images in another place, it refuses to start. With `--strict` it refuses in every case.',
     '',
   ].join('\n');
   return [`${intro}\n| Name | What it is | If it is missing |`, '|---|---|---|', ...rows].join('\n');

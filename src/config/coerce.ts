@@ -3,8 +3,8 @@ import { parseGoDuration } from '#lib/go-duration';
 import type { FreeSpace, LeafForm } from './schema/key.ts';
 
 /**
- * Turns what stands in a file into the value of one key, as leniently as zot does: "8080" is a number, 8080 is a text,
- * 1 is true. What cannot be turned is a message that says what was expected.
+ * Turns what stands in a file into the value of one key, as leniently as zot does: "8080" is a number, 8080
+ * is a text, 1 is true. What cannot be turned is a message that says what was expected.
  */
 
 /** The outcome for one value: a value, perhaps with a remark, or what is wrong. */

@@ -7,8 +7,8 @@ export interface Feature {
   /** What it does, as the end of a sentence "this build lacks ...". */
   readonly doc: string;
   /**
-   * Leaving it out would open what the configuration closes, or put data where they do not belong: the server must not
-   * start without it.
+   * Leaving it out would open what the configuration closes, or put data where they do not belong: the server
+   * must not start without it.
    */
   readonly weakensSecurity: boolean;
   /** The places of the configuration that ask for it. */

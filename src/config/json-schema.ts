@@ -9,9 +9,9 @@ import { declaredDefault, shapeOf, type KeyShape, type LeafShape, type Shape } f
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 /**
- * The JSON Schema (draft 7) of the configuration, in its plain form: zot's spelling of keys, lists written as lists,
- * durations as texts. The loader accepts more (any case, weak types); it accepts all that fits the schema, except for the
- * rules that look at several keys.
+ * The JSON Schema (draft 7) of the configuration, in its plain form: zot's spelling of keys, lists written as
+ * lists, durations as texts. The loader accepts more (any case, weak types); it accepts all that fits the
+ * schema, except for the rules that look at several keys.
  */
 export function configJsonSchema(): JsonSchema {
   return {

@@ -26,8 +26,9 @@ export interface LoadOptions {
 }
 
 /**
- * Reads, checks and completes a configuration file. Reads the secret files that it names, and nothing else; writes
- * nothing. The format follows the ending of the name; without a known one JSON, TOML and YAML are tried.
+ * Reads, checks and completes a configuration file. Reads the secret files that it names, and nothing else;
+ * writes nothing. The format follows the ending of the name; without a known one JSON, TOML and YAML are
+ * tried.
  * @throws ConfigError listing everything that is wrong, each with the user's key path
  */
 export function loadConfig(path: string, options: LoadOptions = {}): LoadedConfig {
@@ -47,15 +48,17 @@ export function parseConfigText(
 }
 
 /**
- * The same for an object such as a parsed file holds: any-case keys, durations as texts. An empty object gives the
- * defaults. @throws ConfigError
+ * The same for an object such as a parsed file holds: any-case keys, durations as texts. An empty object
+ * gives the defaults. @throws ConfigError
  */
 export function configFromObject(object: unknown, options: LoadOptions = {}): LoadedConfig {
   if (isTooDeep(object)) throw failure(tooDeep);
   return complete({ value: object, duplicates: [], remarks: [], findLine: () => null }, options);
 }
 
-/** The configuration of a start without a file: local address, local folder, Docker's media types accepted. */
+/**
+ * The configuration of a start without a file: local address, local folder, Docker's media types accepted.
+ */
 export function defaultConfig(): Config {
   return configFromObject({
     storage: { rootDirectory: './zot-data' },

@@ -5,8 +5,8 @@ import { configSchema, type Config } from './schema/schema.ts';
 import { listMembers } from './schema/walk.ts';
 
 /**
- * The files and folders that the configuration names and that do not exist. They are needed when the server starts, which
- * may be on another machine: so this is asked for, not part of loading.
+ * The files and folders that the configuration names and that do not exist. They are needed when the server
+ * starts, which may be on another machine: so this is asked for, not part of loading.
  */
 export function findMissingFiles(config: Config): ConfigProblem[] {
   const problems: ConfigProblem[] = [];

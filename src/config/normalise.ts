@@ -13,9 +13,9 @@ import { describeUnknownKey } from './unknown-keys.ts';
 import { shapeOf, unwrap, type KeyShape, type LeafShape, type Shape } from './schema/walk.ts';
 
 /**
- * The one pass between the parsed file and zod: keys that the schema knows get its spelling, weak types become the right
- * ones, null becomes absence. Keys that the user invents (patterns, routes, names) keep their letters. Whatever is wrong
- * is reported and left out, so that the rest can be judged, too.
+ * The one pass between the parsed file and zod: keys that the schema knows get its spelling, weak types
+ * become the right ones, null becomes absence. Keys that the user invents (patterns, routes, names) keep
+ * their letters. Whatever is wrong is reported and left out, so that the rest can be judged, too.
  */
 
 /** A value that the report already covers. */
@@ -166,7 +166,9 @@ class Pass {
     return result;
   }
 
-  /** The members of an object. Of keys that differ only in case, none is taken: zot would take one by chance. */
+  /**
+   * The members of an object. Of keys that differ only in case, none is taken: zot would take one by chance.
+   */
   *#entries(value: PlainObject, path: Path): Generator<[string, unknown]> {
     const seen = new Map<string, string>();
     for (const [written, member] of Object.entries(value)) {

@@ -1,8 +1,8 @@
 import type { Path } from './problems.ts';
 
 /**
- * A strict JSON parser (RFC 8259) that knows where everything stands: errors name line and column, and the place of any
- * value can be asked afterwards. Nesting is bounded, so that recursion is safe.
+ * A strict JSON parser (RFC 8259) that knows where everything stands: errors name line and column, and the
+ * place of any value can be asked afterwards. Nesting is bounded, so that recursion is safe.
  */
 
 export interface JsonDocument {
@@ -10,7 +10,7 @@ export interface JsonDocument {
   /** Keys that stand twice in one object; the last one counts, as in zot. */
   readonly duplicates: readonly Path[];
   /** The line, from 1, of the deepest part of the path that exists. */
-  findLine(path: Path): number | null;
+  readonly findLine: (path: Path) => number | null;
 }
 
 /** The text is not JSON. */

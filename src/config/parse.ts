@@ -13,7 +13,7 @@ export interface ParsedText {
   /** Remarks of the parser. */
   readonly remarks: readonly string[];
   /** The line, from 1, of the deepest part of the path that exists; null where the format does not tell. */
-  findLine(path: Path): number | null;
+  readonly findLine: (path: Path) => number | null;
 }
 
 /** Deeper nesting is refused; the configuration itself needs about ten levels. */
@@ -29,8 +29,8 @@ export function formatOfName(path: string): ConfigFormat | null {
 }
 
 /**
- * Parses a text. Without a format JSON, TOML and YAML are tried in this order; when none fits, the error is the one of
- * the format that the text looks like.
+ * Parses a text. Without a format JSON, TOML and YAML are tried in this order; when none fits, the error is
+ * the one of the format that the text looks like.
  * @throws ConfigError naming line and column
  */
 export function parseText(text: string, format: ConfigFormat | null): ParsedText {
@@ -38,7 +38,10 @@ export function parseText(text: string, format: ConfigFormat | null): ParsedText
   const failures = new Map<ConfigFormat, ConfigError>();
   for (const candidate of ['json', 'toml', 'yaml'] as const) {
     try {
-      return parsers[candidate](text);
+      const parsed = parsers[candidate](text);
+      // Any line of words is YAML: a text.
+      if (typeof parsed.value !== 'string') return parsed;
+      failures.set(candidate, syntaxError(candidate, 'it has no keys'));
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       failures.set(candidate, error);
@@ -171,7 +174,9 @@ function findYamlLine(document: Document.Parsed, lines: LineCounter, path: Path)
 /** More values than this are refused; a text of 4 MiB holds fewer. */
 const valuesMax = 4_000_000;
 
-/** Whether a tree is deeper, or larger, than any configuration. Walks without recursion: it may be endless. */
+/**
+ * Whether a tree is deeper, or larger, than any configuration. Walks without recursion: it may be endless.
+ */
 export function isTooDeep(root: unknown): boolean {
   let level: unknown[] = [root];
   let count = 0;

@@ -56,7 +56,10 @@ interface Finding {
 
 type Describe = (path: Path, message: string) => ConfigProblem;
 
-/** Collects what is found while a configuration is read; the places are turned into the user's words at the end. */
+/**
+ * Collects what is found while a configuration is read; the places are turned into the user's words at the
+ * end.
+ */
 export class Report {
   readonly #errors: Finding[] = [];
   readonly #warnings: Finding[] = [];

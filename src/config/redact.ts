@@ -6,8 +6,8 @@ import { listMembers } from './schema/walk.ts';
 const mask = '******';
 
 /**
- * A copy of the configuration that may be printed: what is declared secret is masked, and so are user names, passwords
- * and keys within URLs, wherever they stand.
+ * A copy of the configuration that may be printed: what is declared secret is masked, and so are user names,
+ * passwords and keys within URLs, wherever they stand.
  */
 export function redact(config: Config): Readonly<Record<string, unknown>> {
   return { ...(redactValue(config, configSchema) as Readonly<Record<string, unknown>>) };
@@ -38,7 +38,9 @@ const userInfo = /([a-z][a-z0-9+.-]*:\/\/)\S*@/gi;
 const secretParameter =
   /([?&;](?:[\w.-]*(?:password|passwd|secret|token|key|signature|sig)[\w.-]*)=)[^&;\s]*/gi;
 
-/** Masks what must not be seen in the URLs of a text: user-info, and parameters whose names tell of secrets. */
+/**
+ * Masks what must not be seen in the URLs of a text: user-info, and parameters whose names tell of secrets.
+ */
 function maskUrls(text: string): string {
   return text.replace(userInfo, `$1${mask}@`).replace(secretParameter, `$1${mask}`);
 }

@@ -23,7 +23,8 @@ const patternLengthMax = 4096;
 const expandedLengthMax = 65_536;
 
 /**
- * Replaces braces by one pattern for each combination of alternatives: `a{b,c/{d,e}}` becomes `ab`, `ac/d`, `ac/e`.
+ * Replaces braces by one pattern for each combination of alternatives: `a{b,c/{d,e}}` becomes `ab`, `ac/d`,
+ * `ac/e`.
  * @throws GlobSyntaxError when braces do not pair up, or pattern or result are too large
  */
 export function expandBraces(pattern: string): string[] {

@@ -1,20 +1,24 @@
 import { expandBraces, literal, parseComponent, splitComponents, type Token } from './doublestar-syntax.ts';
 
-export { expandBraces, GlobSyntaxError } from './doublestar-syntax.ts';
+export { GlobSyntaxError } from './doublestar-syntax.ts';
 
 /** A compiled glob. */
 export interface Glob {
   readonly pattern: string;
-  /** Whether the whole text matches. Takes time in proportion to the lengths of text and pattern, whatever they hold. */
+  /**
+   * Whether the whole text matches. Takes time in proportion to the lengths of text and pattern, whatever
+   * they hold.
+   */
   matches(text: string): boolean;
 }
 
 /**
- * Compiles a glob with the meaning of Go's `doublestar`:
- * `*` any text within a segment, `?` one character, `[a-z]`, `[^a-z]` and `[!a-z]` one of (or none of) a class, `{x,y}`
- * either (may nest), `\` takes the next character literally, and `**` as a whole segment any number of segments, so that
- * `a/**` matches `a`, `a/b` and `a/b/c`. A `**` beside other characters is a `*`.
- * @throws GlobSyntaxError when a class or a brace is not closed, a class is malformed, or the alternatives are too many
+ * Compiles a glob with the meaning of Go's `doublestar`: `*` any text within a segment, `?` one character,
+ * `[a-z]`, `[^a-z]` and `[!a-z]` one of (or none of) a class, `{x,y}` either (may nest), `\` takes the next
+ * character literally, and `**` as a whole segment any number of segments, so that `a/**` matches `a`, `a/b`
+ * and `a/b/c`. A `**` beside other characters is a `*`.
+ * @throws GlobSyntaxError when a class or a brace is not closed, a class is malformed, or the alternatives
+ * are too many
  */
 export function compileGlob(pattern: string): Glob {
   const programs = expandBraces(pattern).map(makeProgram);
@@ -28,7 +32,10 @@ type Instruction =
   | { readonly kind: 'segments' }
   /** Within such segments: takes anything; behind a slash it may end. */
   | { readonly kind: 'insideSegments' }
-  /** The end of a pattern that ends with a whole `**`: nothing, or a slash and, by the next instruction, anything. */
+  /**
+   * The end of a pattern that ends with a whole `**`: nothing, or a slash and, by the next instruction,
+   * anything.
+   */
   | { readonly kind: 'tail' };
 
 const anything: Token = { kind: 'many', takes: () => true };
@@ -52,8 +59,8 @@ function makeProgram(pattern: string): Instruction[] {
 }
 
 /**
- * Runs all states at once, so that no text makes the matcher go back. State n is "instructions before n are satisfied";
- * the state behind the last instruction accepts.
+ * Runs all states at once, so that no text makes the matcher go back. State n is "instructions before n are
+ * satisfied"; the state behind the last instruction accepts.
  */
 function run(program: readonly Instruction[], text: string): boolean {
   let states = new Uint8Array(program.length + 1);

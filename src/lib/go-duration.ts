@@ -48,7 +48,8 @@ const steps: readonly (readonly [unit: string, ms: number])[] = [
 ];
 
 /**
- * Writes milliseconds as a short Go duration that {@link parseGoDuration} reads back: `5400000` is `1h30m`, `0` is `0s`.
+ * Writes milliseconds as a short Go duration that {@link parseGoDuration} reads back: `5400000` is `1h30m`,
+ * `0` is `0s`.
  */
 export function formatGoDuration(durationMs: number): string {
   if (durationMs === 0) return '0s';

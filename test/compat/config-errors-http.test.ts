@@ -3,6 +3,11 @@ import { itRefuses, auth, http, storage, tls } from './config-rows.ts';
 
 const mtlsTls = { ...tls, cacert: 'a' };
 
+const noUsers = new RegExp(
+  '^access control config requires one of htpasswd, ldap, openid or mTLS authentication ' +
+    "or using only 'anonymousPolicy' policies$",
+);
+
 describe('a configuration is refused for', () => {
   itRefuses([
     ['a port that is no number', http({ port: 'x' }), 'http.port', /^invalid port x/],
@@ -221,7 +226,7 @@ describe('a configuration is refused for', () => {
       'rules about users without users',
       http({ accessControl: { repositories: { '**': { defaultPolicy: ['read'] } } } }),
       'http.accessControl',
-      /^access control config requires one of htpasswd, ldap, openid or mTLS authentication or using only 'anonymousPolicy' policies$/,
+      noUsers,
     ],
     [
       'empty rules without users',

@@ -1,6 +1,11 @@
 import { describe } from 'node:test';
 import { itRefuses, remote, s3, storage } from './config-rows.ts';
 
+const noDatabase = new RegExp(
+  '^invalid database config, dedupe set to true with remote storage and database, ' +
+    'but no remote database configured',
+);
+
 describe('a configuration is refused for', () => {
   itRefuses([
     [
@@ -145,7 +150,7 @@ describe('a configuration is refused for', () => {
       'a remote store with dedupe and no database',
       storage({ storageDriver: s3 }),
       'storage.cacheDriver',
-      /^invalid database config, dedupe set to true with remote storage and database, but no remote database configured/,
+      noDatabase,
     ],
     [
       'the same in a sub-path',

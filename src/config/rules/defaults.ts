@@ -3,8 +3,8 @@ import { givenAt, listStores, type Rule, type RuleContext, type StorePlace } fro
 import { distSpecVersion, type StoreDraft } from '../schema/schema.ts';
 
 /**
- * The defaults that depend on other keys, and the values that are set right with a warning. What the user gave counts as
- * set, also when it is zero.
+ * The defaults that depend on other keys, and the values that are set right with a warning. What the user
+ * gave counts as set, also when it is zero.
  */
 
 export const completeVersion: Rule = ({ config, report }) => {
@@ -122,8 +122,8 @@ export const completeSync: Rule = (context) => {
 };
 
 /**
- * zot reads all keys in lower case. Names of repositories are in lower case, too, so a route that is not would never be
- * reached; and providers are known by their lower-case names.
+ * zot reads all keys in lower case. Names of repositories are in lower case, too, so a route that is not
+ * would never be reached; and providers are known by their lower-case names.
  */
 export const lowerNames: Rule = ({ config, report }) => {
   const { storage, http } = config;

@@ -17,8 +17,8 @@ export function checkCredentialHelper(context: RuleContext, registry: SyncRegist
   const { report } = context;
   const { credentialHelper, oauth2CredentialHelper: helper } = registry;
   if (!helpers.has(credentialHelper)) {
-    const message = `credentialHelper "${credentialHelper}" is not known: nobody signs in; known are ecr, gcp and oauth2`;
-    report.warn([...at, 'credentialHelper'], message);
+    const message = `credentialHelper "${credentialHelper}" is not known: nobody signs in`;
+    report.warn([...at, 'credentialHelper'], `${message}; known are ecr, gcp and oauth2`);
   }
   if (credentialHelper !== 'oauth2') return;
   const place = [...at, 'oauth2CredentialHelper'];

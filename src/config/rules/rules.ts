@@ -35,8 +35,8 @@ import { checkDownloadDir, checkSync, warnOfRetentionOverlap } from './sync.ts';
 import { readLdapCredentials, readOpenidCredentials, readSessionKeys } from './secret-files.ts';
 
 /**
- * Everything that looks at more than one key, in zot's order: secret files, defaults that depend on others, checks. The
- * last rule changes names of keys, so that all before it speak of the user's.
+ * Everything that looks at more than one key, in zot's order: secret files, defaults that depend on others,
+ * checks. The last rule changes names of keys, so that all before it speak of the user's.
  */
 export const rules: readonly Rule[] = [
   readLdapCredentials,

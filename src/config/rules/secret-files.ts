@@ -6,8 +6,8 @@ import { FileReadError, readTextFile } from '../read-file.ts';
 import type { Rule, RuleContext } from './rule-context.ts';
 
 /**
- * The secret files that the configuration names: read while it is loaded, so that a wrong one is found before the server
- * starts. Their keys match in any case; the type follows the ending of the name.
+ * The secret files that the configuration names: read while it is loaded, so that a wrong one is found before
+ * the server starts. Their keys match in any case; the type follows the ending of the name.
  */
 
 /** What a secret file may hold, and whether all of it must be there. */

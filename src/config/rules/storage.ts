@@ -54,7 +54,8 @@ function checkRunningGc({ report }: RuleContext, { store, path, isGlobal }: Stor
     report.error([...path, 'gcDelay'], message);
   }
   if (store.gcTimeWindow !== '' && parseTimeWindow(store.gcTimeWindow) === null) {
-    const message = `invalid gcTimeWindow "${store.gcTimeWindow}": write two different times of day in UTC, as "22:00-06:00"`;
+    const mend = 'write two different times of day in UTC, as "22:00-06:00"';
+    const message = `invalid gcTimeWindow "${store.gcTimeWindow}": ${mend}`;
     report.error([...path, 'gcTimeWindow'], message);
   }
 }
@@ -174,7 +175,8 @@ const routeShape = /^\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 export const checkRoutes: Rule = ({ config, report }) => {
   for (const route of Object.keys(config.storage.subPaths)) {
     if (routeShape.test(route.toLowerCase())) continue;
-    const message = `no repository goes to "${route}": a route is a slash and one first segment of names, such as "/team"`;
+    const shape = 'a slash and one first segment of names, such as "/team"';
+    const message = `no repository goes to "${route}": a route is ${shape}`;
     report.warn(['storage', 'subPaths', route], message);
   }
 };

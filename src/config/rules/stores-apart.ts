@@ -4,8 +4,8 @@ import { listStores, type Rule, type StorePlace } from './rule-context.ts';
 import type { StoreDraft } from '../schema/schema.ts';
 
 /**
- * Two stores must not write to the same place: what one sweeps away may belong to the other. Compared is what is really
- * written: the folder behind symbolic links, and the bucket and prefix of an object store.
+ * Two stores must not write to the same place: what one sweeps away may belong to the other. Compared is what
+ * is really written: the folder behind symbolic links, and the bucket and prefix of an object store.
  */
 export const checkStoresApart: Rule = ({ config, report }) => {
   const stores = listStores(config).map(locate);

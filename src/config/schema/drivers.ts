@@ -2,8 +2,9 @@ import { z } from 'zod';
 import { driver, flag, integer, key, lenientSection, section, text, textList } from './key.ts';
 
 /**
- * The parameters of object stores and of remote databases. zot takes these maps as they come and lets the drivers ignore
- * what they do not know; here each driver declares its keys, so that a misspelt `encrypt` is an error.
+ * The parameters of object stores and of remote databases. zot takes these maps as they come and lets the
+ * drivers ignore what they do not know; here each driver declares its keys, so that a misspelt `encrypt` is
+ * an error.
  */
 
 const quoted = (name: unknown): string => (typeof name === 'string' ? `"${name}"` : 'no name');

@@ -1,6 +1,9 @@
 import { z } from 'zod';
 
-/** What is said about one key beside its type: the source of the documentation, the JSON Schema, redaction and reload. */
+/**
+ * What is said about one key beside its type: the source of the documentation, the JSON Schema, redaction and
+ * reload.
+ */
 export interface KeyMeta {
   /** One or two sentences for the user. */
   readonly doc: string;
@@ -21,7 +24,9 @@ export interface KeyMeta {
 /** The documentation and flags of every key, by the zod declaration of its value (the outermost wrapper). */
 export const configKeys: z.core.$ZodRegistry<KeyMeta> = z.registry<KeyMeta>();
 
-/** Written forms that need more than the JSON type: the normaliser reads them, the JSON Schema describes them. */
+/**
+ * Written forms that need more than the JSON type: the normaliser reads them, the JSON Schema describes them.
+ */
 export type LeafForm =
   | { readonly kind: 'duration' | 'port' | 'size' | 'freeSpace' | 'logLevel' }
   | {
@@ -46,7 +51,10 @@ function withForm<T extends z.core.$ZodType>(schema: T, form: LeafForm): T {
   return schema;
 }
 
-/** A duration in milliseconds, with fractions below one. Written in the configuration as a Go duration (`1h30m`). */
+/**
+ * A duration in milliseconds, with fractions below one. Written in the configuration as a Go duration
+ * (`1h30m`).
+ */
 export type DurationMs = number;
 
 /** A threshold of free space: a number of bytes, or a share of the file system from 0 to 100. */

@@ -70,8 +70,8 @@ type Immutable<T> = T extends readonly (infer E)[]
 export type ConfigDraft = z.output<typeof configSchema>;
 
 /**
- * A whole, checked configuration, deeply frozen. Names are zot's; durations are milliseconds, sizes bytes, regular
- * expressions and globs stay texts. Sections that the user left out and that mean "off" are absent.
+ * A whole, checked configuration, deeply frozen. Names are zot's; durations are milliseconds, sizes bytes,
+ * regular expressions and globs stay texts. Sections that the user left out and that mean "off" are absent.
  */
 export type Config = Immutable<ConfigDraft>;
 

@@ -1,7 +1,10 @@
 import type { z } from 'zod';
 import { configKeys, leafForms, type KeyMeta, type LeafForm } from './key.ts';
 
-/** How the code that follows a declaration sees it: wrappers (`default`, `optional`) removed, told apart by shape. */
+/**
+ * How the code that follows a declaration sees it: wrappers (`default`, `optional`) removed, told apart by
+ * shape.
+ */
 export type Shape =
   | { readonly kind: 'object'; readonly keys: ReadonlyMap<string, KeyShape>; readonly lenient: boolean }
   | { readonly kind: 'map'; readonly values: z.core.$ZodType }
@@ -38,7 +41,10 @@ export interface Member {
   readonly meta: KeyMeta | null;
 }
 
-/** The members of a value that have declarations of their own; none where the value does not have the declared shape. */
+/**
+ * The members of a value that have declarations of their own; none where the value does not have the declared
+ * shape.
+ */
 export function listMembers(value: unknown, schema: z.core.$ZodType): Member[] {
   const shape = shapeOf(schema);
   if (shape.kind === 'list') {
