@@ -59,7 +59,8 @@ function patternText(repo: string, { pattern }: Explanation): string {
 
 function lostText({ pattern, why, wouldAllow }: Explanation['lost'][number]): string {
   const reason = why === 'shorter' ? 'is shorter' : 'is equally long, but comes later in order';
-  return `${JSON.stringify(pattern)} matches, too, but ${reason}; it would ${wouldAllow ? '' : 'not '}have allowed this`;
+  const verdict = wouldAllow ? 'would' : 'would not';
+  return `${JSON.stringify(pattern)} matches, too, but ${reason}; it ${verdict} have allowed this`;
 }
 
 function stepText(step: Step): string {

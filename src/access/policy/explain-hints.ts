@@ -59,7 +59,7 @@ function userHints({ question, entry, steps }: Refusal): string[] {
   const own =
     place === null
       ? `add a pattern that matches ${repo}, with a policy for "${identity.username}"`
-      : `add "${action}" to ${place}.defaultPolicy for every signed-in user, or a policy there for "${identity.username}"`;
+      : `add "${action}" to ${place}.defaultPolicy for all signed-in users, or a policy there for "${identity.username}"`;
   const open =
     entry !== null && (entry.anonymousMask & ACTION_BITS[action]) !== 0 ? [anonymousIsNotFor(place)] : [];
   return [...open, ...lacking, ...naming, own];

@@ -11,6 +11,7 @@ import { sendRequest, type Answer, type Call } from './client.ts';
 export interface ServedOptions {
   readonly http?: Record<string, unknown>;
   readonly storage?: Record<string, unknown>;
+  readonly extensions?: Record<string, unknown>;
   /** A storage folder of the caller's, left in place on close. */
   readonly root?: string;
   /** Instead of the local folder. */
@@ -46,6 +47,7 @@ export async function serveRegistry(options: ServedOptions = {}): Promise<Served
   const { config } = configFromObject({
     storage: { rootDirectory: root, commit: false, minFreeSpace: 0, ...options.storage },
     http: { address: '127.0.0.1', port: 0, workers: 1, ...options.http },
+    ...(options.extensions === undefined ? {} : { extensions: options.extensions }),
   });
   const logFile = path.join(folder, 'zot.log');
   const log = openLog({ level: 'debug', output: logFile });

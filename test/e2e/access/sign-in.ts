@@ -1,0 +1,51 @@
+import { appendFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { hashSync } from 'bcryptjs';
+
+/** A folder with a password file that a test changes as it likes. */
+export interface PasswordFile {
+  readonly folder: string;
+  readonly path: string;
+  /** Replaces all users: names with their passwords. Renamed into place, as editors and tools do. */
+  replace(users: Readonly<Record<string, string>>): Promise<void>;
+  append(text: string): Promise<void>;
+  remove(): Promise<void>;
+}
+
+const COST = 4;
+
+export async function passwordFile(users: Readonly<Record<string, string>>, cost = COST): Promise<PasswordFile> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'zot-passwords-'));
+  const file = path.join(folder, 'htpasswd');
+  const replace = async (all: Readonly<Record<string, string>>): Promise<void> => {
+    const lines = Object.entries(all).map(([user, password]) => `${user}:${hashSync(password, cost)}\n`);
+    await writeFile(`${file}.new`, lines.join(''));
+    await rename(`${file}.new`, file);
+  };
+  await replace(users);
+  return {
+    folder,
+    path: file,
+    replace,
+    append: (text) => appendFile(file, text),
+    remove: () => rm(folder, { recursive: true, force: true }),
+  };
+}
+
+/** Headers of Basic credentials. */
+export function basic(user: string, password: string): { readonly authorization: string } {
+  return { authorization: `Basic ${Buffer.from(`${user}:${password}`).toString('base64')}` };
+}
+
+export const FROM_UI = { 'x-zot-api-client': 'zot-ui' } as const;
+
+/** Asks until the answer is right: for changes that the server notices by looking. Throws after `timeoutMs`. */
+export async function eventually(isTrue: () => Promise<boolean>, timeoutMs: number, what: string): Promise<number> {
+  const startMs = performance.now();
+  for (;;) {
+    if (await isTrue()) return performance.now() - startMs;
+    if (performance.now() - startMs > timeoutMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
