@@ -1,5 +1,6 @@
 import { parseByteSize } from '#lib/byte-size';
 import { parseGoDuration } from '#lib/go-duration';
+import { shorten } from './problems.ts';
 import type { FreeSpace, LeafForm } from './schema/key.ts';
 
 /**
@@ -15,8 +16,6 @@ export type Coerced =
 const good = (value: unknown): Coerced => ({ ok: true, value });
 const bad = (problem: string): Coerced => ({ ok: false, problem });
 
-const shownLengthMax = 60;
-
 /** A value as it is shown in a message: short, on one line. */
 export function show(value: unknown): string {
   if (value === undefined) return 'nothing';
@@ -26,10 +25,6 @@ export function show(value: unknown): string {
     return String(value);
   if (value === null) return 'null';
   return value instanceof Date ? 'a date' : typeof value === 'object' ? 'an object' : `a ${typeof value}`;
-}
-
-function shorten(written: string): string {
-  return written.length <= shownLengthMax ? written : `${written.slice(0, shownLengthMax)}...`;
 }
 
 /** A number without an exponent, as Go writes numbers that become texts. */

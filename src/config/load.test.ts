@@ -85,6 +85,22 @@ describe('a configuration file', () => {
     assertProblem(() => loadConfig('/dev/zero'), '', /larger than 4 MiB/);
   });
 
+  it('of nothing but faults is refused soon, and not at any length', () => {
+    const names = Array.from({ length: 100_000 }, (_, n) => `"gcDely${n}": "${'x'.repeat(10)}"`);
+    const path = file(
+      'faults.json',
+      `{"storage": {${names.join(',')}}, "http": {"${'k'.repeat(1_000_000)}": 1}}`,
+    );
+    const started = performance.now();
+    const problems = problemsOf(() => loadConfig(path));
+    assert.ok(performance.now() - started < 10_000);
+    assert.equal(problems.length, 101);
+    assert.equal(problems.at(-1)?.message, 'and 99901 more');
+    assert.ok(JSON.stringify(problems).length < 100_000);
+    const long = problemsOf(() => loadConfig(file('long.json', `{"http": {"${'k'.repeat(1_000_000)}": 1}}`)));
+    assert.ok(JSON.stringify(long).length < 2000);
+  });
+
   it('may begin with a byte order mark', () => {
     assert.equal(loadConfig(file('bom.json', '\uFEFF{"http": {"port": 1}}')).config.http.port, 1);
   });

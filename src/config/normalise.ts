@@ -8,7 +8,7 @@ import {
   show,
   type Coerced,
 } from './coerce.ts';
-import type { Path, Report } from './problems.ts';
+import { shorten, type Path, type Report } from './problems.ts';
 import { describeUnknownKey } from './unknown-keys.ts';
 import { shapeOf, unwrap, type KeyShape, type LeafShape, type Shape } from './schema/walk.ts';
 
@@ -130,7 +130,7 @@ class Pass {
 
   /** In a lenient object an unknown key stays, for the rules to look at; zod drops it. */
   #unknownKey({ keys, lenient }: Extract<Shape, { kind: 'object' }>, key: WrittenKey): Entry | null {
-    const message = describeUnknownKey({ ...key, siblings: keys });
+    const message = this.#report.isFull ? '' : describeUnknownKey({ ...key, siblings: keys });
     const at = [...key.path, key.written];
     if (!lenient) this.#report.error(at, message);
     else this.#report.warn(at, `ignored: ${message}`);
@@ -179,7 +179,7 @@ class Pass {
       else
         this.#report.error(
           [...path, written],
-          `"${twin}" and "${written}" differ only in case; keep one of the two`,
+          `"${shorten(twin)}" and "${shorten(written)}" differ only in case; keep one of the two`,
         );
     }
   }

@@ -36,6 +36,13 @@ export function formatProblem({ path, message, line }: ConfigProblem): string {
   return place === '' ? message : `${message} (at ${place})`;
 }
 
+const shownLengthMax = 100;
+
+/** What the user wrote, short enough for a message. */
+export function shorten(written: string): string {
+  return written.length <= shownLengthMax ? written : `${written.slice(0, shownLengthMax)}...`;
+}
+
 const plainKey = /^[A-Za-z_][\w-]*$/;
 
 /** A path as a user reads it: `storage.subPaths["/a"].gc`, `extensions.sync.registries[0].urls`. */
@@ -43,8 +50,9 @@ export function formatPath(path: Path): string {
   let written = '';
   for (const step of path) {
     if (typeof step === 'number') written += `[${step}]`;
-    else if (plainKey.test(step)) written += written === '' ? step : `.${step}`;
-    else written += `[${JSON.stringify(step)}]`;
+    else if (plainKey.test(step) && step.length <= shownLengthMax)
+      written += written === '' ? step : `.${step}`;
+    else written += `[${JSON.stringify(shorten(step))}]`;
   }
   return written;
 }
@@ -56,42 +64,65 @@ interface Finding {
 
 type Describe = (path: Path, message: string) => ConfigProblem;
 
-/**
- * Collects what is found while a configuration is read; the places are turned into the user's words at the
- * end.
- */
+/** More findings than this are counted, and not listed: a file of nothing but faults must not take all memory. */
+const listedMax = 100;
+
+/** Collects what is found while a configuration is read; the places are turned into the user's words at the end. */
 export class Report {
-  readonly #errors: Finding[] = [];
-  readonly #warnings: Finding[] = [];
+  readonly #errors = new Findings();
+  readonly #warnings = new Findings();
   /** The errors of single values: what depends on those values cannot be judged. */
   #unreadable: readonly Finding[] = [];
 
   error(path: Path, message: string): void {
-    if (!this.#unreadable.some((finding) => isSameBranch(finding.path, path)))
-      this.#errors.push({ path, message });
+    if (!this.#isUnreadable(path)) this.#errors.add(path, message);
   }
 
   warn(path: Path, message: string): void {
-    if (!this.#unreadable.some((finding) => isSameBranch(finding.path, path)))
-      this.#warnings.push({ path, message });
+    if (!this.#isUnreadable(path)) this.#warnings.add(path, message);
+  }
+
+  /** True when further errors are only counted: their messages need not be made. */
+  get isFull(): boolean {
+    return this.#errors.listed.length >= listedMax;
   }
 
   /** True when an error at, above or below this place is known. */
   covers(path: Path): boolean {
-    return this.#errors.some((finding) => isSameBranch(finding.path, path));
+    return this.#errors.listed.some((finding) => isSameBranch(finding.path, path));
   }
 
   /** Ends the reading of single values: what is reported from now on about places with errors is left out. */
   endReading(): void {
-    this.#unreadable = [...this.#errors];
+    this.#unreadable = [...this.#errors.listed];
   }
 
   errors(describe: Describe): ConfigProblem[] {
-    return this.#errors.map(({ path, message }) => describe(path, message));
+    return this.#errors.describe(describe);
   }
 
   warnings(describe: Describe): ConfigWarning[] {
-    return this.#warnings.map(({ path, message }) => describe(path, message));
+    return this.#warnings.describe(describe);
+  }
+
+  #isUnreadable(path: Path): boolean {
+    return this.#unreadable.some((finding) => isSameBranch(finding.path, path));
+  }
+}
+
+class Findings {
+  readonly listed: Finding[] = [];
+  #count = 0;
+
+  add(path: Path, message: string): void {
+    this.#count += 1;
+    if (this.listed.length < listedMax) this.listed.push({ path, message });
+  }
+
+  describe(describe: Describe): ConfigProblem[] {
+    const problems = this.listed.map(({ path, message }) => describe(path, message));
+    const rest = this.#count - problems.length;
+    return rest === 0 ? problems : [...problems, { path: '', message: `and ${rest} more` }];
   }
 }
 

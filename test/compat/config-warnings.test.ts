@@ -110,7 +110,7 @@ describe('a configuration is accepted with a warning for', () => {
       'passwords beside tokens',
       auth({ htpasswd, bearer: { realm: 'r', service: 's', cert: 'c' } }),
       'http.auth.htpasswd',
-      /no effect beside "bearer"/,
+      /works beside "bearer"; zot would ignore it/,
     ],
     [
       'an upstream in clear that is permitted',

@@ -116,15 +116,13 @@ export const checkSessionDriver: Rule = ({ config, report }) => {
   report.error([...authPath, 'sessionKeysFile'], `${message} Remove one of the two`);
 };
 
-/** zot ignores the other ways to sign in as soon as tokens are accepted. */
-export const warnOfIdleMethods: Rule = (context) => {
+/** zot ignores the other ways to sign in as soon as tokens are accepted; here all of them work. */
+export const warnOfMethodsBesideTokens: Rule = (context) => {
   const { auth } = context.config.http;
   if (auth.bearer === undefined) return;
-  for (const name of ['htpasswd', 'ldap', 'openid', 'mtls'] as const) {
-    if (auth[name] !== undefined)
-      context.report.warn([...authPath, name], `${name} has no effect beside "bearer"`);
+  const isApikeyGiven = auth.apikey && givenAt(context, [...authPath, 'apikey']) !== undefined;
+  const others = (['htpasswd', 'ldap', 'openid', 'mtls'] as const).filter((name) => auth[name] !== undefined);
+  for (const name of [...others, ...(isApikeyGiven ? ['apikey'] : [])]) {
+    context.report.warn([...authPath, name], `${name} works beside "bearer"; zot would ignore it`);
   }
-  const isGiven = givenAt(context, [...authPath, 'apikey']) !== undefined;
-  if (auth.apikey && isGiven)
-    context.report.warn([...authPath, 'apikey'], 'apikey has no effect beside "bearer"');
 };

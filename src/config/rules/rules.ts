@@ -16,7 +16,7 @@ import {
   checkMtls,
   checkOpenid,
   checkSessionDriver,
-  warnOfIdleMethods,
+  warnOfMethodsBesideTokens,
 } from './auth.ts';
 import { checkBearer } from './bearer.ts';
 import {
@@ -62,7 +62,7 @@ export const rules: readonly Rule[] = [
   checkMtls,
   checkOpenid,
   checkBearer,
-  warnOfIdleMethods,
+  warnOfMethodsBesideTokens,
   checkSync,
   warnOfRetentionOverlap,
   checkStoresApart,
