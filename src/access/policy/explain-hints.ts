@@ -56,10 +56,11 @@ function userHints({ question, entry, steps }: Refusal): string[] {
         `add "${identity.username}" to the users, or a group, of ${place}, which grants it to others`,
     );
   const place = placeOf(entry);
+  const policy = `a policy${place === null ? '' : ' there'} for "${identity.username}"`;
   const own =
     place === null
-      ? `add a pattern that matches ${repo}, with a policy for "${identity.username}"`
-      : `add "${action}" to ${place}.defaultPolicy for all signed-in users, or a policy there for "${identity.username}"`;
+      ? `add a pattern that matches ${repo}, with ${policy}`
+      : `add "${action}" to ${place}.defaultPolicy for all signed-in users, or ${policy}`;
   const open =
     entry !== null && (entry.anonymousMask & ACTION_BITS[action]) !== 0 ? [anonymousIsNotFor(place)] : [];
   return [...open, ...lacking, ...naming, own];
