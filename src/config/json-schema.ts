@@ -3,7 +3,14 @@ import { formatByteSize } from '#lib/byte-size';
 import { formatGoDuration } from '#lib/go-duration';
 import type { FreeSpace } from './schema/key.ts';
 import { configSchema } from './schema/schema.ts';
-import { declaredDefault, shapeOf, type KeyShape, type LeafShape, type Shape } from './schema/walk.ts';
+import {
+  declaredDefault,
+  shapeOf,
+  unwrap,
+  type KeyShape,
+  type LeafShape,
+  type Shape,
+} from './schema/walk.ts';
 
 /** A JSON Schema, or a part of one. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
@@ -53,7 +60,8 @@ function describeObject({ keys, lenient }: Extract<Shape, { kind: 'object' }>): 
 /** Only what tells one shape from another must be there. */
 function isRequired({ schema }: KeyShape): boolean {
   const shape = shapeOf(schema);
-  return shape.kind === 'literal' || (shape.kind === 'form' && shape.form.kind === 'choice');
+  const isChoice = shape.kind === 'form' && shape.form.kind === 'choice';
+  return shape.kind === 'literal' || (isChoice && schema === unwrap(schema));
 }
 
 function describeKey({ schema, meta }: KeyShape): JsonSchema {
