@@ -15,6 +15,7 @@ import type { StorageDriver } from '#storage';
 import { openKeeperSide, openServingSide } from './app.ts';
 import type { KeeperSide, ServingSide } from './app.ts';
 import { listen, listenAddress } from './processes/listen.ts';
+import { requireFeatures } from './processes/missing-features.ts';
 import { drain } from './processes/serve-one.ts';
 
 export type { Config, Logger, StorageDriver };
@@ -51,6 +52,7 @@ export async function createRegistry(
   const checked = configFromObject(config).config;
   const log = options.logger === undefined ? openLog(checked.log) : null;
   const logger = options.logger ?? (log as Log).logger;
+  requireFeatures(checked, { strict: false, logger });
   const { driver } = options;
   const kept = await openKeeperSide({ config: checked, logger, ...(driver === undefined ? {} : { driver }) });
   try {

@@ -8,6 +8,7 @@ import { trimMemoryWhenReady } from '#lib/trim-memory';
 import { tuneHeap } from '#lib/tune-heap';
 import { listenAddress } from '../processes/listen.ts';
 import type { ListenAddress } from '../processes/listen.ts';
+import { requireFeatures } from '../processes/missing-features.ts';
 import { startSingle } from '../processes/single.ts';
 import type { RunningServer } from '../processes/single.ts';
 
@@ -28,6 +29,7 @@ export async function serveCommand(args: ServeArguments): Promise<number> {
     const { config, warnings } = load(args);
     log = openLog(config.log);
     announce(config, warnings, log.logger);
+    requireFeatures(config, { strict: args.strict, logger: log.logger });
     const running = await start(config, log, args);
     greet(config, running.url);
     log.logger.info({ url: running.url }, 'listening');
