@@ -36,9 +36,8 @@ export async function checkRepository(
     const isSame = (await repo.store.statIndex())?.fingerprint === version;
     const { findings } = repo;
     if (isSame || findings.length === 0) return findings;
-    if (attempt === ATTEMPTS_MAX)
-      return findings.filter((finding) => last.some((known) => isAlike(finding, known)));
-    last = findings;
+    if (attempt === ATTEMPTS_MAX) return findings.filter((finding) => last.has(keyOf(finding)));
+    last = new Set(findings.map(keyOf));
     Object.assign(parts.totals, before);
   }
 }

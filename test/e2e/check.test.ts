@@ -334,7 +334,7 @@ test('pushes and deletes that go on meanwhile are no damage', async () => {
   const served = await serveRegistry();
   let isDone = false;
   const pushing = async (worker: number): Promise<void> => {
-    for (let at = 0; !isDone; at += 1) {
+    for (let at = 0; !isDone && at < 100; at += 1) {
       const pushed = imageOf(`busy ${worker} ${at}`);
       await pushImage(served, `busy${at % 2}`, pushed, `t${worker}`);
       if (at % 3 === 2)

@@ -2,9 +2,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { configFromObject } from '#config';
-import { openLog } from '#lib/logger';
-import { openKeeperSide, openServingSide } from '../../../src/app.ts';
+import { configFromObject, type Config } from '#config';
+import { openLog, type Log } from '#lib/logger';
+import { openKeeperSide, openServingSide, type KeeperSide, type ServingSide } from '../../../src/app.ts';
 import type { StorageDriver } from '#storage';
 import { sendRequest, type Answer, type Call } from './client.ts';
 
@@ -54,10 +54,7 @@ export async function serveRegistry(options: ServedOptions = {}): Promise<Served
   const { logger } = log;
   const { driver } = options;
   const kept = await openKeeperSide({ config, logger, ...(driver === undefined ? {} : { driver }) });
-  await kept.walked;
-  const { keeper, storage, index } = kept;
-  const side = await openServingSide({ config, logger, keeper, storage, index });
-  await side.server.listen({ host: '127.0.0.1', port: 0 });
+  const side = await openServing(config, log, kept);
   const { port } = side.server.server.address() as AddressInfo;
   const secure = config.http.tls !== undefined;
   const logLines = async (): Promise<LogLine[]> => {
@@ -81,6 +78,19 @@ export async function serveRegistry(options: ServedOptions = {}): Promise<Served
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+async function openServing(config: Config, { logger }: Log, kept: KeeperSide): Promise<ServingSide> {
+  try {
+    await kept.walked;
+    const { keeper, storage, index } = kept;
+    const side = await openServingSide({ config, logger, keeper, storage, index });
+    await side.server.listen({ host: '127.0.0.1', port: 0 });
+    return side;
+  } catch (error) {
+    await kept.close();
+    throw error;
+  }
 }
 
 function parseLines(text: string): LogLine[] {
