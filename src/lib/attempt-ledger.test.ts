@@ -1,108 +1,149 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { AttemptLedger } from './attempt-ledger.ts';
-import type { Attempt, AttemptOutcome } from './attempt-ledger.ts';
+import type { Attempt } from './attempt-ledger.ts';
 
-/** A ledger with a clock that the test moves. */
-function open() {
+const attempt = (subject: string, address: string, secret = 'wrong'): Attempt => ({
+  subject,
+  address,
+  credential: `${subject} ${secret}`,
+});
+
+/** A ledger with a clock of its own. */
+function ledgerAt(): { ledger: AttemptLedger; wait: (ms: number) => void } {
   let nowMs = 1_000_000;
-  const ledger = new AttemptLedger(() => nowMs);
-  const attempt = (subject: string, secret: string, address = '10.0.0.1'): Attempt => ({
-    subject,
-    address,
-    credential: `${subject} ${secret}`,
-  });
-  return {
-    ledger,
-    attempt,
-    pass: (ms: number): void => void (nowMs += ms),
-    /** Tries once; gives the delay that was asked for, or 0. */
-    tryOnce: async (tried: Attempt, outcome: AttemptOutcome): Promise<number> => {
-      const admission = await ledger.admitAttempt(tried);
-      if (!admission.admitted) return admission.retryAfterMs;
-      await ledger.settleAttempt(tried, outcome);
-      return 0;
-    },
-  };
+  return { ledger: new AttemptLedger(() => nowMs), wait: (ms) => (nowMs += ms) };
 }
 
-describe('the ledger of failed attempts', () => {
-  test('lets a few failures pass, then asks for delays that double up to five minutes', async () => {
-    const { attempt, tryOnce, pass } = open();
-    const wrong = attempt('anna', 'wrong');
-    for (let free = 0; free < 5; free += 1) assert.equal(await tryOnce(wrong, 'wrong'), 0);
+async function fail(ledger: AttemptLedger, one: Attempt): Promise<boolean> {
+  const { admitted } = await ledger.admitAttempt(one);
+  if (admitted) await ledger.settleAttempt(one, 'wrong');
+  return admitted;
+}
+
+async function waitOf(ledger: AttemptLedger, one: Attempt): Promise<number> {
+  const admission = await ledger.admitAttempt(one);
+  if (admission.admitted) {
+    await ledger.settleAttempt(one, 'undecided');
+    return 0;
+  }
+  return admission.retryAfterMs;
+}
+
+describe('the ledger of attempts', () => {
+  test('a few mistakes cost nothing, then each doubles the delay, up to five minutes', async () => {
+    const { ledger, wait } = ledgerAt();
+    const one = attempt('alice', '10.0.0.1');
+    for (let mistake = 0; mistake < 4; mistake += 1) assert.ok(await fail(ledger, one));
+    assert.equal(await waitOf(ledger, one), 0);
     const delays: number[] = [];
-    for (let round = 0; round < 12; round += 1) {
-      const delayMs = await tryOnce(wrong, 'wrong');
-      delays.push(delayMs / 1000);
-      pass(delayMs);
-      assert.equal(await tryOnce(wrong, 'wrong'), 0);
+    for (let mistake = 0; mistake < 12; mistake += 1) {
+      assert.ok(await fail(ledger, one));
+      const delay = await waitOf(ledger, one);
+      delays.push(delay);
+      wait(delay);
     }
-    assert.deepEqual(delays, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
+    assert.deepEqual(delays.slice(0, 4), [1000, 2000, 4000, 8000]);
+    assert.equal(Math.max(...delays), 300_000);
   });
 
-  test('never holds back whoever comes with credentials that were right before', async () => {
-    const { ledger, attempt, tryOnce } = open();
-    assert.equal(await tryOnce(attempt('anna', 'right'), 'right'), 0);
-    for (let round = 0; round < 100; round += 1) await tryOnce(attempt('anna', `guess ${round}`), 'wrong');
-    assert.ok((await tryOnce(attempt('anna', 'guess'), 'wrong')) > 0);
-    assert.deepEqual(await ledger.admitAttempt(attempt('anna', 'right')), { admitted: true, known: true });
-    // Once they are wrong, they are known no more.
-    await ledger.settleAttempt(attempt('anna', 'right'), 'wrong');
-    assert.equal((await ledger.admitAttempt(attempt('anna', 'right'))).admitted, false);
+  test('what is refused is not counted: the delay ends however often one asks', async () => {
+    const { ledger, wait } = ledgerAt();
+    const one = attempt('alice', '10.0.0.1');
+    for (let mistake = 0; mistake < 5; mistake += 1) await fail(ledger, one);
+    for (let again = 0; again < 1000; again += 1) assert.equal(await fail(ledger, one), false);
+    wait(1001);
+    assert.ok(await fail(ledger, one));
   });
 
-  test('forgets after a quarter of an hour, and known credentials after a day', async () => {
-    const { ledger, attempt, tryOnce, pass } = open();
-    for (let round = 0; round < 6; round += 1) await tryOnce(attempt('anna', 'wrong'), 'wrong');
-    assert.ok((await tryOnce(attempt('anna', 'wrong'), 'wrong')) > 0);
-    pass(15 * 60_000);
-    assert.equal(await tryOnce(attempt('anna', 'right'), 'right'), 0);
-    pass(24 * 3_600_000 - 1);
-    assert.equal(((await ledger.admitAttempt(attempt('anna', 'right'))) as { known?: boolean }).known, true);
-    pass(1);
-    assert.equal(((await ledger.admitAttempt(attempt('anna', 'right'))) as { known?: boolean }).known, false);
+  test('a right password ends the delays of its name', async () => {
+    const { ledger, wait } = ledgerAt();
+    for (let mistake = 0; mistake < 6; mistake += 1) {
+      await fail(ledger, attempt('alice', '10.0.0.1'));
+      wait(3000);
+    }
+    const right = attempt('alice', '10.0.0.1', 'right');
+    assert.ok((await ledger.admitAttempt(right)).admitted);
+    await ledger.settleAttempt(right, 'right');
+    assert.equal(await waitOf(ledger, attempt('alice', '10.0.0.1')), 0);
   });
 
-  test('slows an address down that tries many names, for at most ten seconds', async () => {
-    const { attempt, tryOnce, pass } = open();
+  test('an address that tries many names is delayed for every name', async () => {
+    const { ledger, wait } = ledgerAt();
     for (let name = 0; name < 50; name += 1)
-      assert.equal(await tryOnce(attempt(`user ${name}`, 'x'), 'wrong'), 0);
-    assert.equal(await tryOnce(attempt('fresh', 'x'), 'wrong'), 250);
-    assert.equal(await tryOnce(attempt('fresh', 'x', '10.0.0.2'), 'wrong'), 0);
-    for (let round = 0; round < 20; round += 1) {
-      const delayMs = await tryOnce(attempt(`more ${round}`, 'x'), 'wrong');
-      assert.ok(delayMs <= 10_000);
-      pass(delayMs);
-      await tryOnce(attempt(`more ${round}`, 'x'), 'wrong');
+      assert.ok(await fail(ledger, attempt(`user-${name}`, '10.0.0.1')));
+    assert.ok((await waitOf(ledger, attempt('somebody', '10.0.0.1'))) > 0);
+    assert.equal(await waitOf(ledger, attempt('somebody', '10.0.0.2')), 0, 'another address is not');
+    for (let name = 0; name < 20; name += 1) {
+      const delay = await waitOf(ledger, attempt(`other-${name}`, '10.0.0.1'));
+      assert.ok(delay <= 10_000, 'whoever shares the address waits ten seconds at most');
+      wait(delay);
+      await fail(ledger, attempt(`other-${name}`, '10.0.0.1'));
     }
   });
 
-  test('lets 64 attempts run at once before any failed, and one at a time after too many did', async () => {
-    const { ledger, attempt, tryOnce, pass } = open();
-    const parallel = attempt('anna', 'pulls');
-    for (let running = 0; running < 64; running += 1)
-      assert.ok((await ledger.admitAttempt(parallel)).admitted);
-    assert.equal((await ledger.admitAttempt(parallel)).admitted, false);
-    for (let running = 0; running < 64; running += 1) await ledger.settleAttempt(parallel, 'undecided');
-    for (let round = 0; round < 6; round += 1) await tryOnce(attempt('anna', 'wrong'), 'wrong');
-    pass(2000);
-    assert.ok((await ledger.admitAttempt(attempt('anna', 'a'))).admitted);
-    assert.equal((await ledger.admitAttempt(attempt('anna', 'b'))).admitted, false);
-  });
-
-  test('counts what could not be found out for nothing', async () => {
-    const { attempt, tryOnce } = open();
-    for (let round = 0; round < 500; round += 1) {
-      assert.equal(await tryOnce(attempt('anna', 'x'), 'undecided'), 0);
+  test('credentials that were right before are never delayed, whatever others do', async () => {
+    const { ledger } = ledgerAt();
+    const own = attempt('alice', '10.0.0.1', 'right');
+    assert.deepEqual(await ledger.admitAttempt(own), { admitted: true, known: false });
+    await ledger.settleAttempt(own, 'right');
+    for (let guess = 0; guess < 100; guess += 1) {
+      await fail(ledger, attempt('alice', '10.0.0.1', `guess ${guess}`));
+      await fail(ledger, attempt(`user-${guess}`, '10.0.0.1'));
     }
+    assert.ok((await waitOf(ledger, attempt('alice', '10.0.0.1'))) > 0);
+    assert.deepEqual(await ledger.admitAttempt(own), { admitted: true, known: true });
   });
 
-  test('keeps a bounded number of entries, however many come', async () => {
-    const { ledger, attempt, tryOnce } = open();
-    assert.equal(await tryOnce(attempt('first', 'right', '10.0.0.1'), 'right'), 0);
-    for (let at = 0; at < 20_001; at += 1) await tryOnce(attempt(`u${at}`, 'right', `10.${at}`), 'right');
-    const forgotten = await ledger.admitAttempt(attempt('first', 'right', '10.0.0.1'));
-    assert.deepEqual(forgotten, { admitted: true, known: false });
+  test('known credentials that turn out wrong are known no longer', async () => {
+    const { ledger, wait } = ledgerAt();
+    const own = attempt('alice', '10.0.0.1', 'old');
+    await ledger.admitAttempt(own);
+    await ledger.settleAttempt(own, 'right');
+    await ledger.settleAttempt(own, 'wrong');
+    assert.deepEqual(await ledger.admitAttempt(own), { admitted: true, known: false });
+    await ledger.settleAttempt(own, 'right');
+    wait(25 * 3_600_000);
+    assert.deepEqual(await ledger.admitAttempt(own), { admitted: true, known: false });
+  });
+
+  test('guesses made at the same time are bounded, and one at a time once some have failed', async () => {
+    const { ledger, wait } = ledgerAt();
+    const one = attempt('alice', '10.0.0.1');
+    const answers = await Promise.all(Array.from({ length: 500 }, () => ledger.admitAttempt(one)));
+    const admitted = answers.filter((answer) => answer.admitted).length;
+    assert.equal(admitted, 64);
+    for (let at = 0; at < admitted; at += 1) await ledger.settleAttempt(one, 'wrong');
+    wait(400_000);
+    const later = await Promise.all(Array.from({ length: 500 }, () => ledger.admitAttempt(one)));
+    assert.equal(later.filter((answer) => answer.admitted).length, 1);
+  });
+
+  test('a quarter of an hour without a mistake forgets', async () => {
+    const { ledger, wait } = ledgerAt();
+    const one = attempt('alice', '10.0.0.1');
+    for (let mistake = 0; mistake < 5; mistake += 1) await fail(ledger, one);
+    wait(15 * 60_000 + 1);
+    for (let mistake = 0; mistake < 4; mistake += 1) assert.ok(await fail(ledger, one));
+  });
+
+  test('guesses that come and go in any order are never more than the delays allow', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 20_000 }), { maxLength: 200 }), async (pauses) => {
+        const { ledger, wait } = ledgerAt();
+        const one = attempt('alice', '10.0.0.1');
+        let guesses = 0;
+        let elapsedMs = 0;
+        for (const pause of pauses) {
+          wait(pause);
+          elapsedMs += pause;
+          if (await fail(ledger, one)) guesses += 1;
+        }
+        // Five are free; the delays after them add up to (2^n - 1) seconds, or five minutes each.
+        const paid = Math.floor(Math.log2(elapsedMs / 1000 + 1)) + Math.floor(elapsedMs / 300_000) + 1;
+        assert.ok(guesses <= 5 + paid, `${guesses} guesses in ${elapsedMs} ms`);
+      }),
+    );
   });
 });

@@ -108,6 +108,7 @@ export class ApiKeys implements ApiKeyDesk {
       origin,
       groups: standing.groups,
       method: 'apikey',
+      apiKeyHash: hash,
       claims: null,
       scope,
       scopeOnly: false,

@@ -24,9 +24,9 @@ export function passwordAuthenticator(
   };
 }
 
-function identityOf({ username, groups, source }: VerifiedUser): Identity {
+function identityOf({ username, groups, source, proof }: VerifiedUser): Identity {
   const { method } = source;
-  return { username, origin: method, groups, method, claims: null, scope: null, scopeOnly: false };
+  return { username, origin: method, groups, method, proof, claims: null, scope: null, scopeOnly: false };
 }
 
 /** A script of the UI gets a session at once, so that it need not keep the password. */

@@ -117,11 +117,14 @@ class Thread {
     const source = new URL('./password-worker.ts', import.meta.url);
     const worker = startWorker(source, { name: 'passwords', resourceLimits: RESOURCE_LIMITS, execArgv: [] });
     worker.on('message', (fits: boolean) => this.#settle((answer) => answer.resolve(fits)));
-    worker.on('error', (error) => this.#settle((answer) => answer.reject(error)));
-    worker.on('exit', () => {
-      if (this.#worker === worker) this.#worker = null;
-      this.#settle((answer) => answer.reject(new Error('the thread that verifies passwords ended')));
-    });
+    const gone = (error: Error): void => {
+      if (this.#worker !== worker) return;
+      // The next password gets a thread of its own.
+      this.#worker = null;
+      this.#settle((answer) => answer.reject(error));
+    };
+    worker.on('error', gone);
+    worker.on('exit', () => gone(new Error('the thread that verifies passwords ended')));
     return worker;
   }
 
@@ -139,5 +142,6 @@ class Thread {
     const worker = this.#worker;
     this.#worker = null;
     await worker?.terminate();
+    this.#settle((answer) => answer.reject(new HashingBusy(RETRY_AFTER_MS)));
   }
 }

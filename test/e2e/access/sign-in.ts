@@ -15,7 +15,10 @@ export interface PasswordFile {
 
 const COST = 4;
 
-export async function passwordFile(users: Readonly<Record<string, string>>, cost = COST): Promise<PasswordFile> {
+export async function passwordFile(
+  users: Readonly<Record<string, string>>,
+  cost = COST,
+): Promise<PasswordFile> {
   const folder = await mkdtemp(path.join(tmpdir(), 'zot-passwords-'));
   const file = path.join(folder, 'htpasswd');
   const replace = async (all: Readonly<Record<string, string>>): Promise<void> => {
@@ -41,7 +44,11 @@ export function basic(user: string, password: string): { readonly authorization:
 export const FROM_UI = { 'x-zot-api-client': 'zot-ui' } as const;
 
 /** Asks until the answer is right: for changes that the server notices by looking. Throws after `timeoutMs`. */
-export async function eventually(isTrue: () => Promise<boolean>, timeoutMs: number, what: string): Promise<number> {
+export async function eventually(
+  isTrue: () => Promise<boolean>,
+  timeoutMs: number,
+  what: string,
+): Promise<number> {
   const startMs = performance.now();
   for (;;) {
     if (await isTrue()) return performance.now() - startMs;
