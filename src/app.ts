@@ -7,6 +7,7 @@ import type { Accounts, AccountsReader } from '#access';
 import type { Config } from '#config';
 import { buildInfo } from '#lib/build-info';
 import type { Logger } from '#lib/logger';
+import type { Prepared } from '#lib/prepared';
 import { StartError } from '#lib/start-error';
 import {
   heldByZot,
@@ -24,9 +25,9 @@ import type { Keeper } from '#registry';
 import { Scheduler, gcJob } from '#tasks';
 import { LocalDriver, OWN_FOLDER, Storage } from '#storage';
 import type { StorageDriver, Store } from '#storage';
-import { TlsFiles, buildServer, sessionRoutes } from '#http';
-import type { HttpServer } from '#http';
-import { ControlCommands, addGcCommands, addTaskCommands, gcParts } from '#control';
+import { Generations, SESSION_ROUTES, TlsFiles, buildServer } from '#http';
+import type { Generation, HttpServer } from '#http';
+import { ControlCommands, addGcCommands, addTaskCommands, changeTasks, gcParts } from '#control';
 import type { ControlHost } from '#control';
 import { extensions } from '#extensions';
 import type { ExtensionHost } from '#extension';
@@ -49,6 +50,8 @@ export interface KeeperSide {
   readonly ownFolder: string;
   /** Settles when the whole storage has been looked at. */
   readonly walked: Promise<void>;
+  /** Makes a changed configuration ready to be in force here. */
+  prepare(config: Config): Promise<Prepared>;
   close(): Promise<void>;
 }
 
@@ -80,6 +83,8 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
   const walked = walk({ storage, index, keeper, logger, signal: stopping.signal });
   if (rebuilt || (await index.listKnownRepositories({ after: '', limit: 1 })).length === 0) await walked;
   const scheduler = new Scheduler({ workers: config.scheduler.numWorkers || DEFAULT_TASK_WORKERS, logger });
+  const serving = options.serving ?? true;
+  const host: ControlHost = { config, logger, keeper, storage, index, records, scheduler, serving };
   return {
     keeper,
     storage,
@@ -87,9 +92,13 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
     records,
     scheduler,
     commands: controlCommands(),
-    host: { config, logger, keeper, storage, index, records, scheduler, serving: options.serving ?? true },
+    host,
     ownFolder: folder,
     walked,
+    prepare: async (changed) => ({
+      commit: () => changeTasks(host, changed),
+      discard: async () => undefined,
+    }),
     close: async () => {
       stopping.abort();
       await scheduler.close();
@@ -208,6 +217,8 @@ export interface ServingSide {
   readonly registry: Registry;
   /** Makes `/readyz` say no, so that balancers send nobody here any more. */
   announceStop(): void;
+  /** Opens what a changed configuration asks for; throws `StartError` when that cannot be had. */
+  prepare(config: Config): Promise<Prepared>;
   close(): Promise<void>;
 }
 
@@ -237,12 +248,13 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
   const { minFreeSpace, readOnly } = config.storage;
   const hooks = noHooks();
   const accounts = joinAccounts(options.accounts ?? keeper.users, keeper.users);
-  const access = await openAccess(config, {
-    accounts,
-    attempts: keeper.users,
-    logger,
-    audit: () => undefined,
-  });
+  const open = async (wanted: Config): Promise<Generation> => {
+    const parts = { accounts, attempts: keeper.users, logger, audit: () => undefined };
+    return { config: wanted, access: await openAccess(wanted, parts) };
+  };
+  const generations = new Generations(await open(config), open, (error) =>
+    logger.error({ error }, 'what an earlier configuration had opened could not be closed'),
+  );
   const uploadKey = await sharedKey(accounts, 'upload-owners');
   const registry = new Registry({
     storage,
@@ -263,7 +275,12 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
   const services = {
     registry,
     logger,
-    access,
+    get access() {
+      return generations.current.access;
+    },
+    get config() {
+      return generations.current.config;
+    },
     manifestSizeBytesMax: config.http.maxManifestSize,
     acceptedTypes: acceptedTypes(config),
     idleMs: idleMs(config),
@@ -278,16 +295,17 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
     allowOrigin,
     tls,
     idleMs: services.idleMs,
-    routes: [...host.routes, ...sessionRoutes(config)],
+    routes: [...host.routes, ...SESSION_ROUTES],
   });
   return {
     server,
     registry,
     announceStop: () => (stopping = true),
+    prepare: (changed) => generations.prepare(changed),
     close: async () => {
       tls?.close();
       await registry.close();
-      await access.close();
+      await generations.close();
     },
   };
 }

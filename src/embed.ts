@@ -88,7 +88,7 @@ async function serveEmbedded(
       url = null;
       await drain(side, config.http.shutdownGrace, logger);
       await kept.close();
-      log?.flush();
+      await log?.flush();
     },
   };
 }

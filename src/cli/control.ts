@@ -82,6 +82,6 @@ async function executeHere(config: Config, run: ControlRun, onProgress: (report:
   } finally {
     clearInterval(alive);
     await side.close();
-    log.flush();
+    await log.flush();
   }
 }

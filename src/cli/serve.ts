@@ -6,6 +6,7 @@ import type { Log, Logger } from '#lib/logger';
 import { StartError } from '#lib/start-error';
 import { trimMemoryWhenReady } from '#lib/trim-memory';
 import { tuneHeap } from '#lib/tune-heap';
+import { ConfigReloader } from '../processes/config-reloader.ts';
 import { listenAddress } from '../processes/listen.ts';
 import type { ListenAddress } from '../processes/listen.ts';
 import { requireFeatures } from '../processes/missing-features.ts';
@@ -33,9 +34,10 @@ export async function serveCommand(args: ServeArguments): Promise<number> {
     const running = await start(config, log, args);
     greet(config, running.url);
     log.logger.info({ url: running.url }, 'listening');
-    log.flush();
+    void log.flush();
     trimMemoryWhenReady();
-    return await untilStopped(running, log);
+    const reloader = args.path === undefined ? null : watchConfig(args.path, config, running, log);
+    return await untilStopped(running, log, reloader);
   } catch (error) {
     if (error instanceof ConfigError) {
       for (const problem of error.problems) process.stderr.write(`Error: ${formatProblem(problem)}\n`);
@@ -47,7 +49,7 @@ export async function serveCommand(args: ServeArguments): Promise<number> {
     }
     throw error;
   } finally {
-    log?.flush();
+    await log?.flush();
   }
 }
 
@@ -57,10 +59,16 @@ function load(args: ServeArguments): { config: Config; warnings: readonly Config
 
 function announce(config: Config, warnings: readonly ConfigWarning[], logger: Logger): void {
   const { version, commit, binaryType } = buildInfo;
-  logger.info({ version, commit, 'binary-type': binaryType, node: process.version, pid: process.pid }, 'starting');
+  logger.info(
+    { version, commit, 'binary-type': binaryType, node: process.version, pid: process.pid },
+    'starting',
+  );
   for (const { path, message } of warnings) logger.warn({ key: path }, message);
   if (!config.storage.commit) {
-    logger.warn({ key: 'storage.commit' }, 'commit is off: pushes that were answered may be lost in a power cut');
+    logger.warn(
+      { key: 'storage.commit' },
+      'commit is off: pushes that were answered may be lost in a power cut',
+    );
   }
 }
 
@@ -98,11 +106,33 @@ function greet(config: Config, url: string): void {
   const hint = url.startsWith('unix:')
     ? `curl --unix-socket ${url.slice('unix:'.length)} http://localhost/v2/`
     : `skopeo copy${insecure} docker://alpine docker://${host}/alpine`;
-  process.stderr.write(`zot is ready at ${shown}, storing in ${config.storage.rootDirectory}. Try: ${hint}\n`);
+  process.stderr.write(
+    `zot is ready at ${shown}, storing in ${config.storage.rootDirectory}. Try: ${hint}\n`,
+  );
+}
+
+/** Takes over changes of the configuration file and of the files that it names. */
+function watchConfig(path: string, config: Config, running: Running, log: Log): ConfigReloader {
+  return new ConfigReloader({
+    path,
+    config,
+    load: () => loadConfig(path),
+    logger: log.logger,
+    prepare: async (changed) => {
+      const prepared = await running.prepare(changed);
+      return {
+        discard: () => prepared.discard(),
+        commit: async () => {
+          await prepared.commit();
+          log.setLevel(changed.log.level);
+        },
+      };
+    },
+  });
 }
 
 /** Waits for a signal. The first lets running requests finish; the second stops at once. */
-async function untilStopped(running: Running, log: Log): Promise<number> {
+async function untilStopped(running: Running, log: Log, reloader: ConfigReloader | null): Promise<number> {
   const signalled = Promise.withResolvers<NodeJS.Signals>();
   let signals = 0;
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
@@ -111,8 +141,7 @@ async function untilStopped(running: Running, log: Log): Promise<number> {
       signalled.resolve(signal);
       if (signals < 2) return;
       running.kill?.();
-      log.flush();
-      process.exit(1);
+      void log.flush().then(() => process.exit(1));
     });
   }
   process.on('SIGUSR2', () => {
@@ -121,6 +150,7 @@ async function untilStopped(running: Running, log: Log): Promise<number> {
   });
   const signal = await signalled.promise;
   log.logger.info({ signal }, 'received signal');
+  await reloader?.close();
   await running.stop();
   log.logger.info('stopped');
   return 0;

@@ -11,7 +11,8 @@ import type { Scheduler } from '#tasks';
 
 /** What commands have at hand: the keeper's side. */
 export interface ControlHost {
-  readonly config: Config;
+  /** The one in force; another when it changes while the server runs. */
+  config: Config;
   readonly logger: Logger;
   readonly keeper: LocalKeeper;
   readonly storage: Storage;

@@ -1,6 +1,6 @@
 import type { Config, StoreConfig } from '#config';
 import { gcJob, gcJobName, gcSettings, noteEverything, systemTime } from '#tasks';
-import type { SweepParts, SweepReport } from '#tasks';
+import type { GcSettings, SweepParts, SweepReport } from '#tasks';
 import { flagArgument } from './contract.ts';
 import type { ControlCall, ControlCommands, ControlHost } from './contract.ts';
 
@@ -20,7 +20,7 @@ export function gcParts(host: ControlHost): SweepParts[] {
 const partsOf = new WeakMap<ControlHost, SweepParts[]>();
 
 function makeParts(host: ControlHost): SweepParts[] {
-  const { config, storage, index, keeper, logger } = host;
+  const { storage, index, keeper, logger } = host;
   return storage.stores.map((store) => ({
     storage,
     index,
@@ -28,7 +28,9 @@ function makeParts(host: ControlHost): SweepParts[] {
     logger,
     store,
     time: systemTime,
-    settings: gcSettings(settingsOf(config, store.route)),
+    get settings() {
+      return settingsInForce(host, store.route);
+    },
     keepUntagged: () => Promise.resolve(false),
     buriedMs: new Map<string, number>(),
     startedMs: systemTime.elapsedMs(),
@@ -36,7 +38,19 @@ function makeParts(host: ControlHost): SweepParts[] {
   }));
 }
 
-function settingsOf(config: Config, route: string): StoreConfig | Config['storage'] {
+/** Compiled once for each configuration and store. */
+function settingsInForce({ config }: ControlHost, route: string): GcSettings {
+  const ofStores = compiled.get(config) ?? new Map<string, GcSettings>();
+  compiled.set(config, ofStores);
+  const settings = ofStores.get(route) ?? gcSettings(settingsOf(config, route));
+  ofStores.set(route, settings);
+  return settings;
+}
+
+const compiled = new WeakMap<Config, Map<string, GcSettings>>();
+
+/** The configuration of the store that serves a route; '' is the default store. */
+export function settingsOf(config: Config, route: string): StoreConfig | Config['storage'] {
   return config.storage.subPaths[route] ?? config.storage;
 }
 

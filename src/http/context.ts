@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Access } from '#access';
+import type { Config } from '#config';
 import type { Logger } from '#lib/logger';
 import { parseDigest } from '#oci/digest';
 import type { Digest } from '#oci/digest';
@@ -16,8 +17,10 @@ export interface Services {
   readonly registry: Registry;
   /** For faults that can no longer become an answer. */
   readonly logger: Logger;
-  /** Who is asking, and may they. The object stays when policies and credentials are read again. */
+  /** Who is asking, and may they. Another object when the configuration changes: to be asked for in each request. */
   readonly access: Access;
+  /** What is in force at this moment; what needs a restart is as it was at the start. */
+  readonly config: Config;
   /** The largest manifest that is taken, bytes. */
   readonly manifestSizeBytesMax: number;
   /** Manifest media types that may be pushed. */

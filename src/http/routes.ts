@@ -1,3 +1,4 @@
+import type { Config } from '#config';
 import type { Handler } from './context.ts';
 import { getLive, getReady, getStarted } from './health.ts';
 import { getBase, getDiscover } from './v2/base.ts';
@@ -30,6 +31,8 @@ export interface Route {
   readonly url: string;
   readonly permission: Permission;
   readonly handler: Handler;
+  /** Whether the configuration in force switches it on; absent: always served. */
+  readonly isConfigured?: (config: Config) => boolean;
 }
 
 const MANIFEST = '/v2/:name/manifests/:reference';

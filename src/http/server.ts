@@ -154,6 +154,7 @@ function addRoutes(app: FastifyInstance, options: ServerOptions): void {
 }
 
 function answer(route: Route, request: FastifyRequest, reply: FastifyReply, services: Services): unknown {
+  if (route.isConfigured?.(services.config) === false) return answerText(reply, request, 404);
   return isOpenTo(route, services.access)
     ? route.handler(request, reply, services)
     : answerPermitted(route, request, reply, services);

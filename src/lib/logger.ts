@@ -27,10 +27,16 @@ export interface LogOptions {
 
 export interface Log {
   readonly logger: Logger;
+  /** Changes how much is logged from now on, by this logger and those made from it. */
+  setLevel(level: LogLevel): void;
   /** Opens the file again under its name, after a rotation. */
   reopen(): void;
-  /** Writes what is still gathered, before the process ends. */
-  flush(): void;
+  /**
+   * Writes what is still gathered, before the process ends. Never fails and never takes longer than a second: whoever
+   * reads the log may have stopped reading, which must not keep the process from ending. What could not be written
+   * by then is given up.
+   */
+  flush(): Promise<void>;
 }
 
 /**
@@ -39,19 +45,13 @@ export interface Log {
  */
 const WRITE_BYTES_MAX = 4096;
 const FLUSH_MS = 250;
+const LAST_FLUSH_MS = 1000;
 
 /** JSON lines with the fields that zot's lines have: `time`, `level`, `message`, then those of the event. */
 export function openLog(options: LogOptions): Log {
-  const destination = pino.destination({
-    dest: options.output === '' ? 1 : options.output,
-    append: true,
-    mode: 0o600,
-    sync: false,
-    minLength: WRITE_BYTES_MAX - 1,
-    maxWrite: WRITE_BYTES_MAX,
-    periodicFlush: FLUSH_MS,
-  });
-  const logger = pino(
+  const destination = openDestination(options.output);
+  const children: Logger[] = [];
+  const logger: Logger = pino(
     {
       level: LEVELS[options.level],
       messageKey: 'message',
@@ -59,21 +59,63 @@ export function openLog(options: LogOptions): Log {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: pino.stdSerializers.err },
+      // Children keep the level that they were made with; they are few, and live as long as the process.
+      onChild: (child) => children.push(child),
     },
     destination as DestinationStream,
   );
   return {
     logger,
+    setLevel: (level) => {
+      for (const one of [logger, ...children]) one.level = LEVELS[level];
+    },
     reopen: () => {
       if (options.output !== '') destination.reopen();
     },
-    flush: () => {
-      try {
-        destination.flushSync();
-      } catch (error) {
-        // A destination that never opened has nothing to write.
-        if (!(error instanceof Error && /not ready/.test(error.message))) throw error;
-      }
-    },
+    flush: () => destination.flushBounded(),
   };
+}
+
+type Destination = ReturnType<typeof pino.destination> & { flushBounded(): Promise<void> };
+
+function openDestination(output: string): Destination {
+  let isGivenUp = false;
+  const options = {
+    dest: output === '' ? 1 : output,
+    append: true,
+    mode: 0o600,
+    sync: false,
+    minLength: WRITE_BYTES_MAX - 1,
+    maxWrite: WRITE_BYTES_MAX,
+    periodicFlush: FLUSH_MS,
+    // Else a reader who stopped reading is waited for without end when the process exits.
+    retryEAGAIN: () => !isGivenUp,
+  };
+  const destination = pino.destination(options);
+  let reported = '';
+  // A log that cannot be written (a full disk) must not end the server.
+  destination.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === reported || isGivenUp) return;
+    reported = error.code ?? '';
+    process.stderr.write(`the log cannot be written: ${error.message}\n`);
+  });
+  const flushBounded = async (): Promise<void> => {
+    if (isGivenUp) return;
+    const timer = setTimeout(() => {
+      isGivenUp = true;
+      destination.destroy();
+      late.resolve();
+    }, LAST_FLUSH_MS);
+    const late = Promise.withResolvers<void>();
+    await Promise.race([flushAll(destination), late.promise]);
+    clearTimeout(timer);
+  };
+  return Object.assign(destination, { flushBounded });
+}
+
+/** One flush ends with a write that was under way, the next one with what had been gathered beside it. */
+async function flushAll(destination: ReturnType<typeof pino.destination>): Promise<void> {
+  for (let round = 0; round < 2; round += 1) {
+    await new Promise<void>((resolve) => destination.flush(() => resolve()));
+  }
 }

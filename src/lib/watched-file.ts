@@ -74,7 +74,8 @@ export class WatchedFile<Content> {
   }
 }
 
-async function currentVersion(path: string): Promise<string> {
+/** Tells one version of a file from another, as its name finds it; never fails, absence is a version, too. */
+export async function currentVersion(path: string): Promise<string> {
   try {
     return versionOf(await stat(path, { bigint: true }));
   } catch (error) {

@@ -1,8 +1,12 @@
+import type { Config } from '#config';
 import { openLog } from '#lib/logger';
 import type { Log } from '#lib/logger';
+import type { Prepared } from '#lib/prepared';
 import { StartError } from '#lib/start-error';
 import { trimMemoryWhenReady } from '#lib/trim-memory';
 import { tuneHeap } from '#lib/tune-heap';
+import { ChildGenerations } from './child-generations.ts';
+import type { GenerationOrder } from './child-generations.ts';
 import type { FromChild, ToChild } from './messages.ts';
 
 type Start = Extract<ToChild, { kind: 'start' }>;
@@ -10,6 +14,8 @@ type Start = Extract<ToChild, { kind: 'start' }>;
 export interface ChildWork {
   /** Ends the work; running requests may finish. */
   stop(): Promise<void>;
+  /** Makes a changed configuration ready to be in force. */
+  prepare(config: Config): Promise<Prepared>;
 }
 
 /**
@@ -28,14 +34,21 @@ export async function runChild(
   const order = await orders.start;
   const label = order.number === 0 ? name : `${name}-${order.number}`;
   const log = openLog({ ...order.config.log, process: label });
-  process.on('uncaughtException', (error) => {
+  const fail = (error: unknown): void => {
     log.logger.fatal({ error }, 'a fault ends this process; the supervisor starts another');
-    log.flush();
-    process.exit(70);
-  });
+    void log.flush().then(() => process.exit(70));
+  };
+  process.on('uncaughtException', fail);
   orders.onReopen = () => log.reopen();
   try {
     const work = await start(order, log);
+    const generations = new ChildGenerations({
+      prepare: (config) => work.prepare(config),
+      log,
+      tell,
+      fail,
+    });
+    orders.onGeneration = (change) => generations.receive(change);
     tell({ kind: 'ready' });
     trimMemoryWhenReady();
     await orders.stop;
@@ -46,7 +59,7 @@ export async function runChild(
     else log.logger.fatal({ error }, 'the process could not start');
     return 1;
   } finally {
-    log.flush();
+    await log.flush();
     // The open channel would keep the process alive.
     if (process.connected) process.disconnect?.();
   }
@@ -56,6 +69,8 @@ class OrderQueue {
   readonly start: Promise<Start>;
   readonly stop: Promise<void>;
   onReopen: () => void = () => undefined;
+  /** None come before the process has said that it is ready. */
+  onGeneration: (order: GenerationOrder) => void = () => undefined;
 
   constructor() {
     const started = Promise.withResolvers<Start>();
@@ -65,7 +80,8 @@ class OrderQueue {
     process.on('message', (message: ToChild) => {
       if (message.kind === 'start') started.resolve(message);
       else if (message.kind === 'stop') stopped.resolve();
-      else this.onReopen();
+      else if (message.kind === 'reopenLogs') this.onReopen();
+      else this.onGeneration(message);
     });
     process.on('disconnect', () => stopped.resolve());
   }

@@ -15,6 +15,7 @@ export function main(): Promise<number> {
     const control = await serveControl(controlSocketPath(side.ownFolder), side.commands, side.host);
     startTasks(side);
     return {
+      prepare: (config) => side.prepare(config),
       stop: async () => {
         control.close();
         server.close();

@@ -1,5 +1,7 @@
 import type { Config } from '#config';
 import type { Log } from '#lib/logger';
+import { prepareAll } from '#lib/prepared';
+import type { Prepared } from '#lib/prepared';
 import { openKeeperSide, openServingSide, startTasks } from '../app.ts';
 import { serveControl } from '../control/control-server.ts';
 import { controlSocketPath } from '../control/socket-path.ts';
@@ -8,6 +10,8 @@ import { drain } from './serve-one.ts';
 
 export interface RunningServer {
   readonly url: string;
+  /** Makes a changed configuration ready to be in force in every process; throws `StartError` when one refuses. */
+  prepare(config: Config): Promise<Prepared>;
   stop(): Promise<void>;
 }
 
@@ -25,6 +29,7 @@ export async function startSingle(config: Config, log: Log): Promise<RunningServ
     startTasks(kept);
     return {
       url,
+      prepare: (changed) => prepareAll([() => side.prepare(changed), () => kept.prepare(changed)]),
       stop: async () => {
         control.close();
         await drain(side, config.http.shutdownGrace, logger);

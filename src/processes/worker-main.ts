@@ -23,6 +23,7 @@ export function main(): Promise<number> {
     const secure = config.http.tls !== undefined;
     await listen(side.server, listenAddress(config.http.address, port), { secure, shared: true });
     return {
+      prepare: (changed) => side.prepare(changed),
       stop: async () => {
         await drain(side, config.http.shutdownGrace, log.logger);
         await keeper.close();

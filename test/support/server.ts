@@ -29,6 +29,8 @@ export interface RunningServer {
   readonly port: number;
   /** The storage folder (`storage.rootDirectory`). */
   readonly root: string;
+  /** The configuration file that it was started with. */
+  readonly configFile: string;
   /** Process id of the first process; it leads a process group of its own. */
   readonly pid: number;
   /** The last 256 KiB of the log. */
@@ -131,6 +133,7 @@ function runningServer(running: RunningProcess, url: string, root: string, folde
     host: `127.0.0.1:${port}`,
     port,
     root,
+    configFile: path.join(folder, 'config.json'),
     pid: running.pid,
     stdout: () => running.stdout(),
     async stop() {

@@ -64,7 +64,7 @@ const ownKeys = () => ({
   trustedProxies: key(
     textList().default([]),
     'Address ranges (CIDR) of proxies whose forwarding headers are believed.',
-    { ours: true },
+    { ours: true, reloadable: true },
   ),
 });
 
@@ -89,11 +89,13 @@ export const httpSection = () =>
     readTimeout: key(duration().default(seconds(60)), `Receiving a request: ${progressDoc}`),
     writeTimeout: key(duration().default(seconds(60)), `Sending an answer: ${progressDoc}`),
     tls: key(tls().optional(), 'Serve HTTPS (TLS 1.2 and newer). Needs both `cert` and `key`.'),
-    auth: key(authSection().prefault({}), 'How users sign in.'),
+    auth: key(authSection().prefault({}), 'How users sign in.', { reloadable: true }),
     accessControl: key(accessControlSection().optional(), 'What users may do. Absent: everything.', {
       reloadable: true,
     }),
-    ratelimit: key(rateLimit().optional(), 'How many requests per second are answered; others get 429.'),
+    ratelimit: key(rateLimit().optional(), 'How many requests per second are answered; others get 429.', {
+      reloadable: true,
+    }),
     compat: key(textList().default([]), '`docker2s2` accepts the media types of Docker version 2, schema 2.'),
     ...ownKeys(),
   });

@@ -9,7 +9,9 @@ export const distSpecVersion = '1.1.1';
 
 const log = () =>
   section({
-    level: key(logLevel().default('info'), 'How much is logged. zot logs `debug` unless told otherwise.'),
+    level: key(logLevel().default('info'), 'How much is logged. zot logs `debug` unless told otherwise.', {
+      reloadable: true,
+    }),
     output: key(text().default(''), 'The file to append to.', { defaultText: 'standard output' }),
     audit: key(text().default(''), 'The file of audit records, whatever `level` says.', {
       defaultText: 'none',
