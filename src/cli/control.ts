@@ -70,7 +70,11 @@ async function execute(config: Config, run: ControlRun, io: CommandIo): Promise<
   return executeHere(config, run, onProgress);
 }
 
-async function executeHere(config: Config, run: ControlRun, onProgress: (report: unknown) => void): Promise<unknown> {
+async function executeHere(
+  config: Config,
+  run: ControlRun,
+  onProgress: (report: unknown) => void,
+): Promise<unknown> {
   const log = openLog({ level: 'error', output: '/dev/stderr' });
   const side = await openKeeperSide({ config, logger: log.logger, serving: false });
   // Background work does not keep a process alive by itself; a command that waits for it must.
@@ -78,7 +82,12 @@ async function executeHere(config: Config, run: ControlRun, onProgress: (report:
   try {
     await side.walked;
     const signal = new AbortController().signal;
-    return await side.commands.run(run.command, { args: run.args, host: side.host, progress: onProgress, signal });
+    return await side.commands.run(run.command, {
+      args: run.args,
+      host: side.host,
+      progress: onProgress,
+      signal,
+    });
   } finally {
     clearInterval(alive);
     await side.close();

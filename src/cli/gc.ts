@@ -32,7 +32,8 @@ function render(value: unknown): string {
   const would = dryRun ? 'would remove' : 'removed';
   const lines = stores.map(({ store, manifests, blobs, freedBytes, uploads, buried }) => {
     const later = !dryRun && buried > blobs ? `; ${buried} more blobs go when their grace is over` : '';
-    return `${store}: ${would} ${manifests} manifests, ${blobs} blobs (${byteSize(freedBytes)}), ${uploads} uploads${later}\n`;
+    const what = `${manifests} manifests, ${blobs} blobs (${byteSize(freedBytes)}), ${uploads} uploads`;
+    return `${store}: ${would} ${what}${later}\n`;
   });
   return lines.join('');
 }

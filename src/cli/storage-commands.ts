@@ -22,7 +22,10 @@ const gc: Command = {
   args: [target],
   flags: [
     { name: 'dry-run', help: 'Say what would be removed, and remove nothing.' },
-    { name: 'full', help: 'Look at everything on the store, not only at what was noted as possible garbage.' },
+    {
+      name: 'full',
+      help: 'Look at everything on the store, not only at what was noted as possible garbage.',
+    },
     json,
   ],
   examples: ['zot gc config.json --dry-run', 'zot gc /var/lib/registry --full'],

@@ -17,19 +17,25 @@ interface JobStatus {
 }
 
 /** `zot tasks`: what background work runs and waits, and how the last rounds ended. */
-export function tasksCommand(args: { readonly target: string; readonly json: boolean }, io: CommandIo): Promise<number> {
+export function tasksCommand(
+  args: { readonly target: string; readonly json: boolean },
+  io: CommandIo,
+): Promise<number> {
   return runControl({ ...args, command: 'tasks.list', args: {}, render }, io);
 }
 
 function render(value: unknown): string {
   const { jobs } = value as { jobs: readonly JobStatus[] };
-  if (jobs.length === 0) return 'no background work: nobody serves this folder, or all of it is switched off\n';
+  if (jobs.length === 0)
+    return 'no background work: nobody serves this folder, or all of it is switched off\n';
   return jobs.map(describe).join('');
 }
 
 function describe(job: JobStatus): string {
   const next = job.nextRoundMs === null ? 'none' : new Date(job.nextRoundMs).toISOString();
-  const lines = [`${job.name} (${job.priority}): ${job.state}, next round ${job.state === 'running' ? 'now' : next}`];
+  const lines = [
+    `${job.name} (${job.priority}): ${job.state}, next round ${job.state === 'running' ? 'now' : next}`,
+  ];
   for (const task of job.running) lines.push(`  running: ${task}`);
   if (job.last !== null) {
     const { startedMs, elapsedMs, tasks, failed, summary } = job.last;

@@ -10,7 +10,7 @@ export const getLive: Handler = (_request, reply) => reply.type('text/plain; cha
 /** `/startupz`: the start is over; the port is opened only then. */
 export const getStarted: Handler = getLive;
 
-/** `/readyz`: storage, index and records answer in time, the storage has been looked at, and no stop has been asked for. */
+/** `/readyz`: storage, index and records answer in time, the storage has been looked at, no stop is asked for. */
 export const getReady: Handler = async (_request, reply, services) => {
   await requireReady(services);
   return reply.type('text/plain; charset=utf-8').send('ok');
@@ -31,5 +31,9 @@ async function requireReady(services: Services): Promise<void> {
 }
 
 function notReady(reason: string, cause?: unknown): RegistryError {
-  return new RegistryError('UNAVAILABLE', { message: `not ready yet: ${reason}`, retryAfterSeconds: 1, cause });
+  return new RegistryError('UNAVAILABLE', {
+    message: `not ready yet: ${reason}`,
+    retryAfterSeconds: 1,
+    cause,
+  });
 }

@@ -19,7 +19,9 @@ export interface Problem {
 export function problemOf(error: unknown): Problem {
   if (error instanceof RegistryError) return fromRegistry(error, error.status >= 500 ? error : null);
   if (error instanceof StorageError) return fromRegistry(fromStorage(error), error);
-  if (error instanceof ClientGone) return fromRegistry(new RegistryError('REQUEST_INVALID', { message: error.message }), null);
+  if (error instanceof ClientGone) {
+    return fromRegistry(new RegistryError('REQUEST_INVALID', { message: error.message }), null);
+  }
   const status = clientStatus(error);
   if (status !== null) {
     const message = error instanceof Error ? error.message : 'bad request';
@@ -48,7 +50,10 @@ function fromStorage(error: StorageError): RegistryError {
       return new RegistryError('INSUFFICIENT_STORAGE', { retryAfterSeconds: 60, cause: error });
     case 'invalid':
     case 'exists':
-      return new RegistryError('NAME_INVALID', { message: 'the storage cannot hold this name', cause: error });
+      return new RegistryError('NAME_INVALID', {
+        message: 'the storage cannot hold this name',
+        cause: error,
+      });
     case 'corrupt':
       return new RegistryError('CONTENT_CORRUPT', { cause: error });
     case 'missing':

@@ -22,8 +22,10 @@ export async function sendPart(reader: FileReader, part: ByteRange, response: Ra
     for (let turn = 0; sent < lengthBytes; turn = 1 - turn) {
       const buffer = (buffers[turn] ??= pool.take(lengthBytes));
       const wanted = Math.min(buffer.length, lengthBytes - sent);
-      const filled = await reader.read(wanted === buffer.length ? buffer : buffer.subarray(0, wanted), part.first + sent);
-      if (filled < wanted) throw new ShortContent(`${lengthBytes - sent - filled} bytes are missing at the end`);
+      const room = wanted === buffer.length ? buffer : buffer.subarray(0, wanted);
+      const filled = await reader.read(room, part.first + sent);
+      if (filled < wanted)
+        throw new ShortContent(`${lengthBytes - sent - filled} bytes are missing at the end`);
       await writing;
       if (response.destroyed || response.closed) return sent;
       writing = write(response, buffer.subarray(0, filled));

@@ -90,12 +90,15 @@ export class TlsFiles {
 }
 
 function readContext(paths: TlsPaths): TlsContext {
+  // At the start and after a change, small files: a handshake must not see half of a pair.
   const ca = paths.ca === '' ? null : readFileSync(paths.ca);
   // Without any, every certificate would be refused; half a file is more likely than that.
   if (ca !== null && !ca.includes('-----BEGIN CERTIFICATE-----'))
     throw new Error(`${paths.ca} holds no certificate`);
   return {
+    // As above.
     cert: readFileSync(paths.cert),
+    // As above.
     key: readFileSync(paths.key),
     ...(ca === null ? {} : { ca }),
     ciphers: CIPHERS,
@@ -107,6 +110,7 @@ function versionOf(paths: TlsPaths): string {
   return [paths.cert, paths.key, paths.ca]
     .filter((path) => path !== '')
     .map((path) => {
+      // Once a second, of names that the kernel has in memory.
       const found = statSync(path, { bigint: true, throwIfNoEntry: false });
       return found === undefined ? 'absent' : `${found.ino}-${found.size}-${found.mtimeNs}-${found.ctimeNs}`;
     })

@@ -66,7 +66,9 @@ export function removeIndexFiles(folder: string): void {
 
 /** Opens the index in a serving process; the keeper has made it before. */
 export function openIndexForReading(folder: string): ReopeningIndex {
-  return new ReopeningIndex(() => buildOn(openForReading(join(folder, INDEX_FILE)), (db) => new SqliteIndexReader(db)));
+  return new ReopeningIndex(() =>
+    buildOn(openForReading(join(folder, INDEX_FILE)), (db) => new SqliteIndexReader(db)),
+  );
 }
 
 /** Opens the records for their one writer. Throws when they are damaged or newer: nothing may be lost in silence. */

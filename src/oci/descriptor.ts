@@ -32,7 +32,8 @@ export function isJsonObject(value: unknown): value is JsonObject {
 export function readDescriptor(value: unknown, where: string): Descriptor | string {
   if (!isJsonObject(value)) return `${where} is not a descriptor`;
   const { mediaType, digest, size } = value;
-  if (typeof mediaType !== 'string' || !isMediaType(mediaType)) return `${where}.mediaType is not a media type`;
+  if (typeof mediaType !== 'string' || !isMediaType(mediaType))
+    return `${where}.mediaType is not a media type`;
   if (typeof digest !== 'string' || !isDigest(digest)) return `${where}.digest is not a supported digest`;
   if (typeof size !== 'number' || !Number.isSafeInteger(size) || size < 0) {
     return `${where}.size is not a number of bytes`;
@@ -46,7 +47,8 @@ function readOptional(
   where: string,
 ): Pick<Descriptor, 'artifactType' | 'annotations' | 'platform'> | string {
   const artifactType = value.artifactType ?? undefined;
-  if (artifactType !== undefined && typeof artifactType !== 'string') return `${where}.artifactType is not a text`;
+  if (artifactType !== undefined && typeof artifactType !== 'string')
+    return `${where}.artifactType is not a text`;
   const annotations = readAnnotations(value.annotations, where);
   if (typeof annotations === 'string') return annotations;
   const platform = value.platform ?? undefined;
@@ -66,7 +68,8 @@ export function readAnnotations(
   if (value === undefined || value === null) return undefined;
   if (!isJsonObject(value)) return `${where}.annotations is not an object`;
   for (const [key, text] of Object.entries(value)) {
-    if (typeof text !== 'string') return `${where}.annotations[${JSON.stringify(key.slice(0, 100))}] is not a text`;
+    if (typeof text !== 'string')
+      return `${where}.annotations[${JSON.stringify(key.slice(0, 100))}] is not a text`;
   }
   return value as Readonly<Record<string, string>>;
 }

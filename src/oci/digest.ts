@@ -24,7 +24,8 @@ export function isDigest(text: string): text is Digest {
 export function parseDigest(text: string): Digest {
   if (isDigest(text)) return text;
   throw new RegistryError('DIGEST_INVALID', {
-    message: 'the digest is not of the form sha256:<64 hex>, sha384:<96 hex> or sha512:<128 hex> in lower case',
+    message:
+      'the digest is not of the form sha256:<64 hex>, sha384:<96 hex> or sha512:<128 hex> in lower case',
     detail: { digest: text.slice(0, 200) },
   });
 }

@@ -51,7 +51,8 @@ export function projectManifest(bytes: Uint8Array, mediaType: string): ManifestP
   }
   refuseAmbiguity(body, kind);
   const references = kind === 'image' ? imageReferences(body) : indexReferences(body);
-  if (references.length > REFERENCES_MAX) throw invalid(`it refers to more than ${REFERENCES_MAX} descriptors`);
+  if (references.length > REFERENCES_MAX)
+    throw invalid(`it refers to more than ${REFERENCES_MAX} descriptors`);
   const oci = !isDockerType(mediaType);
   return {
     kind,
@@ -86,14 +87,18 @@ function refuseAmbiguity(body: JsonObject, kind: ManifestKind): void {
 function imageReferences(body: JsonObject): ManifestReference[] {
   const config = reference('config', orThrow(readDescriptor(body.config, 'config')));
   if (!Array.isArray(body.layers)) throw invalid('"layers" is not a list');
-  const layers = body.layers.map((layer, at) => reference('layer', orThrow(readDescriptor(layer, `layers[${at}]`))));
+  const layers = body.layers.map((layer, at) =>
+    reference('layer', orThrow(readDescriptor(layer, `layers[${at}]`))),
+  );
   return [config, ...layers];
 }
 
 function indexReferences(body: JsonObject): ManifestReference[] {
   if (body.manifests === null) return [];
   if (!Array.isArray(body.manifests)) throw invalid('"manifests" is not a list');
-  return body.manifests.map((child, at) => reference('child', orThrow(readDescriptor(child, `manifests[${at}]`))));
+  return body.manifests.map((child, at) =>
+    reference('child', orThrow(readDescriptor(child, `manifests[${at}]`))),
+  );
 }
 
 function reference(role: ReferenceRole, descriptor: Descriptor): ManifestReference {
@@ -112,7 +117,8 @@ function readArtifactType(
   references: readonly ManifestReference[],
 ): string | null {
   const own = body.artifactType;
-  if (own !== undefined && own !== null && typeof own !== 'string') throw invalid('"artifactType" is not a text');
+  if (own !== undefined && own !== null && typeof own !== 'string')
+    throw invalid('"artifactType" is not a text');
   if (typeof own === 'string' && own !== '') return own;
   return kind === 'image' ? (references[0]?.mediaType ?? null) : null;
 }
@@ -123,5 +129,8 @@ function orThrow<Value>(value: Value | string): Exclude<Value, string> {
 }
 
 function invalid(reason: string): RegistryError {
-  return new RegistryError('MANIFEST_INVALID', { message: `manifest invalid: ${reason}`, detail: { reason } });
+  return new RegistryError('MANIFEST_INVALID', {
+    message: `manifest invalid: ${reason}`,
+    detail: { reason },
+  });
 }

@@ -43,6 +43,7 @@ export class RemoteKeeper implements Keeper {
     // Before the call, since the order to let go may follow the answer at once.
     this.#revokers.set(id, onRevoke);
     try {
+      // The callback stays here; the keeper's end of the call has none.
       const progress = await this.#call('claimUpload', [upload] as unknown as Args<'claimUpload'>, id);
       this.#claims.set(uploadKey(upload), id);
       return progress;
@@ -113,6 +114,7 @@ export class RemoteKeeper implements Keeper {
 
   async close(): Promise<void> {
     this.#closed = true;
+    // A connection that never came about needs no end.
     const socket = await this.#socket?.catch(() => null);
     socket?.destroy();
   }

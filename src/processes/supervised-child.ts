@@ -93,6 +93,7 @@ export class SupervisedChild {
       { child: this.#command, number: this.#order.number, how },
       'a process ended and is started again',
     );
+    // It has logged its failure, and its end starts the next attempt.
     this.#restart = setTimeout(() => void this.start().catch(() => undefined), this.#delayMs);
   }
 

@@ -8,7 +8,7 @@
  */
 import type { Hash } from 'node:crypto';
 import { WeightedLru } from '#lib/weighted-lru';
-import { digestAlgorithm } from '#oci/digest';
+import { digestAlgorithm, digestSoFar } from '#oci/digest';
 import type { Digest, DigestAlgorithm } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
 import type { RepoName } from '#oci/repo-name';
@@ -239,7 +239,7 @@ export class Uploads {
 }
 
 function digestOfRunning(running: RunningHash): Digest {
-  return `${DEFAULT_ALGORITHM}:${running.hash.copy().digest('hex')}` as Digest;
+  return digestSoFar(running.hash, DEFAULT_ALGORITHM);
 }
 
 function requireOffset(upload: UploadRef, body: UploadBody, sizeBytes: number): void {

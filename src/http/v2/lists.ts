@@ -12,9 +12,13 @@ const ARTIFACT_TYPES_MAX = 64;
 export const getTags: Handler = async (request, reply, { registry }) => {
   const repo = repoOf(request);
   const limit = pageSize(request);
-  const { tags, more } = await registry.listing.tags(repo, { last: queryValue(request, 'last') ?? '', limit });
+  const { tags, more } = await registry.listing.tags(repo, {
+    last: queryValue(request, 'last') ?? '',
+    limit,
+  });
   const last = tags.at(-1);
-  if (more && last !== undefined) link(reply, `/v2/${repo}/tags/list`, { n: String(limit ?? tags.length), last });
+  if (more && last !== undefined)
+    link(reply, `/v2/${repo}/tags/list`, { n: String(limit ?? tags.length), last });
   return sendJson(reply, JSON.stringify({ name: repo, tags }));
 };
 
@@ -25,7 +29,8 @@ export const getCatalog: Handler = async (request, reply, { registry }) => {
   const page = { last: queryValue(request, 'last') ?? '', limit };
   const { repositories, more } = await registry.listing.repositories(page, (repo) => caller.sees(repo));
   const last = repositories.at(-1);
-  if (more && last !== undefined) link(reply, '/v2/_catalog', { n: String(limit ?? repositories.length), last });
+  if (more && last !== undefined)
+    link(reply, '/v2/_catalog', { n: String(limit ?? repositories.length), last });
   return sendJson(reply, JSON.stringify({ repositories }));
 };
 

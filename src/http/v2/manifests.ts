@@ -21,7 +21,11 @@ export const getManifest: Handler = async (request, reply, { registry }) => {
   const { digest, mediaType, bytes } = await registry.pullManifest(repoOf(request), reference);
   if (isNotModified(request, digest)) return reply.code(304).headers(cacheHeaders(reference, digest)).send();
   return reply
-    .headers({ ...cacheHeaders(reference, digest), 'content-type': mediaType, 'docker-content-digest': digest })
+    .headers({
+      ...cacheHeaders(reference, digest),
+      'content-type': mediaType,
+      'docker-content-digest': digest,
+    })
     .send(bytes);
 };
 
@@ -43,7 +47,9 @@ export const headManifest: Handler = async (request, reply, { registry }) => {
 function cacheHeaders(reference: Reference, digest: string): Record<string, string> {
   const etag = `"${digest}"`;
   // What a digest names never changes; what a tag names has to be asked for each time.
-  return reference.kind === 'digest' ? { etag, 'cache-control': IMMUTABLE } : { etag, 'cache-control': 'no-cache' };
+  return reference.kind === 'digest'
+    ? { etag, 'cache-control': IMMUTABLE }
+    : { etag, 'cache-control': 'no-cache' };
 }
 
 /** PUT (distribution-spec, "Pushing Manifests"). */
@@ -84,7 +90,8 @@ function acceptedType(request: FastifyRequest, services: Services): string {
   const mediaType = mediaTypeOf(request.headers['content-type']);
   if (services.acceptedTypes.has(mediaType)) return mediaType;
   const docker = mediaType.startsWith('application/vnd.docker.distribution.manifest.');
-  const hint = docker && !mediaType.includes('.v1+') ? '; "http": {"compat": ["docker2s2"]} makes it accepted' : '';
+  const hint =
+    docker && !mediaType.includes('.v1+') ? '; "http": {"compat": ["docker2s2"]} makes it accepted' : '';
   throw new RegistryError('MANIFEST_INVALID', {
     status: 415,
     message: `manifest invalid: the Content-Type is not an accepted manifest type${hint}`,
@@ -101,14 +108,17 @@ function furtherTags(request: FastifyRequest, reference: Reference): Tag[] {
     throw new RegistryError('MANIFEST_INVALID', { status: 414, detail: { reason } });
   }
   if (reference.kind === 'tag') {
-    throw new RegistryError('MANIFEST_INVALID', { detail: { reason: 'tag parameters go with a push by digest' } });
+    throw new RegistryError('MANIFEST_INVALID', {
+      detail: { reason: 'tag parameters go with a push by digest' },
+    });
   }
   return [...new Set(values.map((value) => parseTag(value.trim())))];
 }
 
 function manifestTooLarge(sizeBytesMax: number): RegistryError {
   const reason = `it is larger than ${sizeBytesMax} bytes`;
-  return new RegistryError('MANIFEST_INVALID', { status: 413, message: `manifest invalid: ${reason}`, detail: { reason } });
+  const message = `manifest invalid: ${reason}`;
+  return new RegistryError('MANIFEST_INVALID', { status: 413, message, detail: { reason } });
 }
 
 /** DELETE of a tag, or of a manifest with all its tags (distribution-spec, "Content Management"). */

@@ -12,7 +12,10 @@ import type { Plan } from './operation.ts';
 const REFERRERS_MAX = 10_000;
 const TAGS_NAMED_MAX = 20;
 
-/** Deletes a tag; the manifest that it named stays, without a tag when it was the last (distribution-spec, "Deleting tags"). */
+/**
+ * Deletes a tag (distribution-spec, "Deleting tags"); the manifest that it named stays, without a tag when it was
+ * the last.
+ */
 export async function planDeleteTag(repo: RepoName, tag: Tag, index: IndexWriter): Promise<Plan> {
   const holders = await index.findEntries(repo, { kind: 'tag', tag });
   if (holders.length === 0) throw new RegistryError('MANIFEST_UNKNOWN', { detail: { reference: tag } });
