@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rename, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { openLog } from './logger.ts';
 import type { LogLevel } from './logger.ts';
@@ -36,7 +38,7 @@ describe('the log', { timeout: 30_000 }, () => {
       { level: 'info', output: '', process: 'keeper' },
       `log.logger.info({ repository: 'a/b' }, 'pushed');
        log.logger.error({ error: new TypeError('why') }, 'failed');
-       log.flush();`,
+       await log.flush();`,
     );
     const [pushed, failed] = linesOf(output);
     assert.deepEqual(
@@ -55,7 +57,7 @@ describe('the log', { timeout: 30_000 }, () => {
       ['panic', 'error'],
     ];
     for (const [level, expected] of levels) {
-      const script = `for (const name of ['debug', 'info', 'warn', 'error']) log.logger[name](name); log.flush();`;
+      const script = `for (const name of ['debug', 'info', 'warn', 'error']) log.logger[name](name); await log.flush();`;
       const written = linesOf(await runWith({ level, output: '' }, script)).map(({ message }) => message);
       assert.equal(written.join(), expected, level);
     }
@@ -65,14 +67,14 @@ describe('the log', { timeout: 30_000 }, () => {
     const output = join(folder, 'zot.log');
     const script = `const { rename } = await import('node:fs/promises');
       log.logger.info('before');
-      log.flush();
+      await log.flush();
       await rename(${JSON.stringify(output)}, ${JSON.stringify(`${output}.1`)});
       log.reopen();
       const { statSync } = await import('node:fs');
       const isNew = () => statSync(${JSON.stringify(output)}, { throwIfNoEntry: false })?.size > 0;
       for (let line = 1; !isNew() && line < 10_000; line += 1) {
         log.logger.info('line ' + line);
-        log.flush();
+        await log.flush();
         await new Promise((resolve) => setImmediate(resolve));
       }`;
     await runWith({ level: 'info', output }, script);
@@ -90,11 +92,52 @@ describe('the log', { timeout: 30_000 }, () => {
   test('can be flushed before it was opened, and appends to a file that is there', async () => {
     const output = join(folder, 'appended.log');
     for (const round of ['first', 'second']) {
-      await runWith({ level: 'info', output }, `log.logger.info('${round}'); log.flush();`);
+      await runWith({ level: 'info', output }, `log.logger.info('${round}'); await log.flush();`);
     }
     assert.equal(linesOf(await readFile(output, 'utf8')).length, 2);
     const log = openLog({ level: 'info', output: join(folder, 'early.log') });
-    log.flush();
+    await log.flush();
     await rename(output, `${output}.old`);
   });
+
+  test('changes its level, also of the loggers made from it', async () => {
+    const script = `const child = log.logger.child({ component: 'x' });
+      for (const level of ['error', 'debug']) {
+        log.setLevel(level);
+        log.logger.info('own ' + level);
+        child.info('child ' + level);
+      }
+      await log.flush();`;
+    const messages = linesOf(await runWith({ level: 'info', output: '' }, script)).map(
+      ({ message }) => message,
+    );
+    assert.deepEqual(messages, ['own debug', 'child debug']);
+  });
+
+  for (const [reader, leaves] of [
+    ['stopped reading', false],
+    ['is gone', true],
+  ] as const) {
+    test(`lets the process end in time when its reader ${reader}`, async () => {
+      const module = new URL('./logger.ts', import.meta.url).href;
+      const source = `const { openLog } = await import(${JSON.stringify(module)});
+        const log = openLog({ level: 'info', output: '' });
+        process.on('SIGTERM', () => log.flush().then(() => process.stderr.write('flushed')));
+        const timer = setInterval(() => log.logger.info('x'.repeat(1000)), 1);
+        process.once('SIGTERM', () => clearInterval(timer));
+        process.stderr.write('ready');`;
+      const child = spawn(process.execPath, ['--input-type=module', '--eval', source]);
+      const ended = once(child, 'exit');
+      await once(child.stderr, 'data');
+      if (leaves) child.stdout.destroy();
+      // Far more than a pipe holds is written meanwhile.
+      await setTimeout(1000);
+      child.kill('SIGTERM');
+      const startedMs = performance.now();
+      const killer = globalThis.setTimeout(() => child.kill('SIGKILL'), 15_000);
+      const [code] = (await ended) as [number | null];
+      clearTimeout(killer);
+      assert.equal(code, 0, `it had to be killed after ${performance.now() - startedMs} ms`);
+    });
+  }
 });

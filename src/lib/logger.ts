@@ -91,6 +91,9 @@ function openDestination(output: string): Destination {
     // Else a reader who stopped reading is waited for without end when the process exits.
     retryEAGAIN: () => !isGivenUp,
   };
+  // Node turns a pipe into one that never blocks when it is first touched. A write that blocks, since the reader
+  // stopped reading, would keep a thread, and with it the process, from ending.
+  if (output === '') void process.stdout;
   const destination = pino.destination(options);
   let reported = '';
   // A log that cannot be written (a full disk) must not end the server.

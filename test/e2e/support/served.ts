@@ -58,7 +58,7 @@ export async function serveRegistry(options: ServedOptions = {}): Promise<Served
   const { port } = side.server.server.address() as AddressInfo;
   const secure = config.http.tls !== undefined;
   const logLines = async (): Promise<LogLine[]> => {
-    log.flush();
+    await log.flush();
     return parseLines(await readFile(logFile, 'utf8'));
   };
   return {
@@ -74,7 +74,7 @@ export async function serveRegistry(options: ServedOptions = {}): Promise<Served
       await side.server.close();
       await side.close();
       await kept.close();
-      log.flush();
+      await log.flush();
       await rm(folder, { recursive: true, force: true });
     },
   };
