@@ -34,6 +34,11 @@ interface Job {
   readonly settle: PromiseWithResolvers<void>;
 }
 
+interface PlannedJob {
+  readonly job: Job;
+  readonly plan: Plan;
+}
+
 /** Operations joined at most; more wait for the next batch. */
 const BATCH_MAX = 256;
 /** Times another tool may change index.json between our look at it and our rewrite, before we give up. */
@@ -70,11 +75,12 @@ export class RepositoryQueue {
     await Promise.resolve();
     while (this.#jobs.length > 0) {
       const batch = await this.#choose();
-      await this.#runBatch(batch, 0);
+      if (batch.length > 0) await this.#runBatch(batch, 0);
     }
     this.#running = false;
   }
 
+  /** The jobs of the next batch, taken from the front. One whose keys cannot be looked up is answered with the fault. */
   async #choose(): Promise<Job[]> {
     const chooser = new BatchChooser();
     const chosen: Job[] = [];
@@ -82,8 +88,12 @@ export class RepositoryQueue {
     const jobs = this.#jobs;
     this.#jobs = [];
     for (const job of jobs) {
-      const admitted = chooser.admit(await this.#keys(job)) && chosen.length < BATCH_MAX;
-      (admitted ? chosen : left).push(job);
+      try {
+        const admitted = chooser.admit(await this.#keys(job)) && chosen.length < BATCH_MAX;
+        (admitted ? chosen : left).push(job);
+      } catch (error) {
+        job.settle.reject(error);
+      }
     }
     // What arrived while the keys were looked up stands behind what was left.
     this.#jobs = [...left, ...this.#jobs];
@@ -95,38 +105,72 @@ export class RepositoryQueue {
   }
 
   async #runBatch(batch: readonly Job[], conflicts: number): Promise<void> {
-    let planned: { job: Job; plan: Plan }[] = [];
+    let planned: PlannedJob[] = [];
+    const progress = { replaced: false };
     try {
       const state = await this.#currentState();
       planned = await this.#planAll(batch, state);
       await this.#write(
         planned.map(({ plan }) => plan),
         state,
+        progress,
       );
     } catch (error) {
       this.#parts.chunks.delete(this.#store.name);
-      const lost = error instanceof StorageError && error.fault === 'conflict';
       const unsettled = planned.length > 0 ? planned.map(({ job }) => job) : batch;
-      if (lost && conflicts < CONFLICTS_MAX) return this.#runBatch(unsettled, conflicts + 1);
-      for (const job of unsettled) job.settle.reject(error);
-      return;
+      return this.#recover(unsettled, error, { conflicts, replaced: progress.replaced });
     }
-    for (const { job } of planned) job.settle.resolve();
+    for (const each of planned) await this.#settle(each);
   }
 
-  /** Plans each operation; the refused ones are answered at once and leave the batch. */
-  async #planAll(batch: readonly Job[], state: RepositoryState | null): Promise<{ job: Job; plan: Plan }[]> {
-    const planned: { job: Job; plan: Plan }[] = [];
-    for (const job of batch) {
-      try {
-        if (job.operation.kind === 'push') this.#requireUsable(state);
-        const plan = await planOperation(job.operation, this.#parts.index, this.#store);
-        planned.push({ job, plan });
-      } catch (error) {
-        job.settle.reject(error);
-      }
+  /**
+   * After a fault: another tool's change is taken in and the batch tried again; operations that nothing came of yet
+   * are tried one by one, so that only those are refused that the fault is about.
+   */
+  async #recover(
+    jobs: readonly Job[],
+    error: unknown,
+    when: { readonly conflicts: number; readonly replaced: boolean },
+  ): Promise<void> {
+    const lost = error instanceof StorageError && error.fault === 'conflict';
+    if (lost && when.conflicts < CONFLICTS_MAX) return this.#runBatch(jobs, when.conflicts + 1);
+    if (jobs.length > 1 && !when.replaced) {
+      for (const job of jobs) await this.#runBatch([job], 0);
+      return;
     }
-    return planned;
+    for (const job of jobs) job.settle.reject(error);
+  }
+
+  /** Removes the files that a committed operation leaves behind, and answers it. */
+  async #settle({ job, plan }: PlannedJob): Promise<void> {
+    try {
+      if (plan.removedFiles.length > 0) await this.#removeFiles(plan.removedFiles);
+    } catch (error) {
+      // A blob that is still there was not deleted. A manifest was: its file is but in the way until it is collected.
+      if (plan.removedManifests.length === 0) return job.settle.reject(error);
+      const problem = `the file of a deleted manifest is left behind: ${String(error)}`;
+      this.#parts.report(this.#store.name, plan.removedFiles[0] ?? null, problem);
+    }
+    job.settle.resolve();
+  }
+
+  /**
+   * Plans each operation, all together, since they do not touch each other; the refused ones are answered at once and
+   * leave the batch.
+   */
+  async #planAll(batch: readonly Job[], state: RepositoryState | null): Promise<PlannedJob[]> {
+    const plans = await Promise.all(batch.map((job) => this.#plan(job, state)));
+    return plans.filter((planned) => planned !== null);
+  }
+
+  async #plan(job: Job, state: RepositoryState | null): Promise<PlannedJob | null> {
+    try {
+      if (job.operation.kind === 'push') this.#requireUsable(state);
+      return { job, plan: await planOperation(job.operation, this.#parts.index, this.#store) };
+    } catch (error) {
+      job.settle.reject(error);
+      return null;
+    }
   }
 
   /** A push would replace a file that cannot be read and was never read: what it names would be lost for good. */
@@ -137,7 +181,12 @@ export class RepositoryQueue {
     });
   }
 
-  async #write(plans: readonly Plan[], state: RepositoryState | null): Promise<void> {
+  /** Carries plans out up to the commit; `progress` says how far it came when a fault ends it. */
+  async #write(
+    plans: readonly Plan[],
+    state: RepositoryState | null,
+    progress: { replaced: boolean },
+  ): Promise<void> {
     const { index, group } = this.#parts;
     const store = this.#store;
     const found = plans.flatMap((plan) => plan.foundBlobs);
@@ -158,6 +207,7 @@ export class RepositoryQueue {
       for (const entry of removed) chunks.remove(entry.position);
       const positions = chunks.append(added.map((entry) => entry.json));
       const next = await this.#replaceIndex(chunks, state, removed.length + added.length > 0);
+      progress.replaced = true;
       await group.commit({
         repo: store.name,
         state: next,
@@ -170,8 +220,6 @@ export class RepositoryQueue {
       });
       this.#parts.chunks.set(store.name, chunks, chunks.sizeBytes);
     }
-    const files = plans.flatMap((plan) => plan.removedFiles);
-    if (files.length > 0) await this.#removeFiles(files);
   }
 
   async #removeFiles(files: readonly Parameters<RepositoryStore['deleteBlob']>[0][]): Promise<void> {
