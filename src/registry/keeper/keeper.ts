@@ -9,7 +9,7 @@ import { StorageError } from '#storage';
 import type { RepositoryStore, Storage } from '#storage';
 import { CommitGroup } from './commit-group.ts';
 import type { IndexChunks } from './index-chunks.ts';
-import type { Keeper, ManifestPush, UploadProgress, UploadRef } from './keeper-contract.ts';
+import type { Keeper, ManifestPush, RevokeReason, UploadProgress, UploadRef } from './keeper-contract.ts';
 import type { GarbageRules, Operation } from './operation.ts';
 import { RecentTimes } from './recent-times.ts';
 import { RepositoryQueue } from './repository-queue.ts';
@@ -67,7 +67,7 @@ export class LocalKeeper implements Keeper {
 
   // --- uploads ---
 
-  claimUpload(upload: UploadRef, onRevoke: () => void): Promise<UploadProgress | null> {
+  claimUpload(upload: UploadRef, onRevoke: (why: RevokeReason) => void): Promise<UploadProgress | null> {
     return this.#ledger.claim(upload, onRevoke);
   }
 
@@ -110,8 +110,11 @@ export class LocalKeeper implements Keeper {
     if (await this.#index.isTombstoned(from, digest)) return false;
     const target = this.#storage.repository(repo);
     return this.#onBlob(repo, digest, async () => {
-      // Also where it stands already: a copy left by a process that was killed may never have been synced.
-      if (repo !== from && !(await linked(target, source, digest))) return false;
+      // Also where it stands already: a copy left by a process that was killed may never have been synced. Mounted
+      // from itself there is nothing to link, but it may have been deleted since it was looked for.
+      const stands =
+        repo === from ? (await target.statBlob(digest)) !== null : await linked(target, source, digest);
+      if (!stands) return false;
       await this.#index.recordBlob(repo, { digest, sizeBytes: found.sizeBytes }, Date.now());
       this.#recent.note(`${repo} ${digest}`);
       return true;

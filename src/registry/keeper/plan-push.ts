@@ -5,7 +5,6 @@ import { projectManifest } from '#oci/manifest';
 import type { ManifestReference } from '#oci/manifest';
 import { manifestKind } from '#oci/media-types';
 import type { Tag } from '#oci/reference';
-import type { RepoName } from '#oci/repo-name';
 import { descriptorJson, withoutTag } from '#storage';
 import type { RepositoryStore } from '#storage';
 import type { ManifestPush } from './keeper-contract.ts';
@@ -16,6 +15,8 @@ import { requireRights } from './push-rights.ts';
 /** Manifests below an index that were uploaded as plain blobs are read to serve them; a bound for that. */
 const CHILD_SIZE_BYTES_MAX = 4 * 1024 * 1024;
 const MISSING_NAMED_MAX = 20;
+/** References looked at together; each costs a trip to the disk. */
+const LOOKS_AT_ONCE = 16;
 
 /**
  * Works out what the push of a manifest does (distribution-spec, "Pushing Manifests"). Throws
@@ -118,36 +119,46 @@ async function requireReferences(
   const missing: Digest[] = [];
   const found: BlobRow[] = [];
   const children: NewManifest[] = [];
-  for (const reference of push.projection.references) {
-    const size = await sizeOf(push.repo, reference, index, store);
-    if (size?.isNew === true) found.push({ digest: reference.digest, sizeBytes: size.sizeBytes });
-    if (size === null) {
-      if (!reference.optional) missing.push(reference.digest);
-      continue;
+  const { references } = push.projection;
+  for (let at = 0; at < references.length; at += LOOKS_AT_ONCE) {
+    const some = references.slice(at, at + LOOKS_AT_ONCE);
+    const looks = await Promise.all(some.map((reference) => lookFor(push, reference, index, store)));
+    for (const { reference, seen } of looks) {
+      if (seen === null && !reference.optional) missing.push(reference.digest);
+      if (seen === null) continue;
+      requireSize(reference, seen.sizeBytes);
+      if (!seen.recorded) found.push({ digest: reference.digest, sizeBytes: seen.sizeBytes });
+      if (reference.role === 'child') children.push(...(await adoptChild(push, reference, index, store)));
     }
-    requireSize(reference, size.sizeBytes);
-    if (reference.role === 'child') children.push(...(await adoptChild(push, reference, index, store)));
   }
   if (missing.length > 0) throw unknown(missing);
   return { found, children };
 }
 
-/** The size of what is referred to; `isNew`: the index did not know it, another tool put it there. */
-async function sizeOf(
-  repo: RepoName,
+/** What a manifest refers to, as it stands in the repository; `seen` is null unless it is there as it was stored. */
+interface Look {
+  readonly reference: ManifestReference;
+  readonly seen: { readonly sizeBytes: number; readonly recorded: boolean } | null;
+}
+
+/**
+ * The store is asked each time: a file that another tool removed, or that is damaged, is asked for again instead of
+ * being promised.
+ */
+async function lookFor(
+  push: ManifestPush,
   reference: ManifestReference,
   index: IndexWriter,
   store: RepositoryStore,
-): Promise<{ sizeBytes: number; isNew: boolean } | null> {
+): Promise<Look> {
   const { digest, role } = reference;
-  if (role === 'child') {
-    const manifest = await index.findManifest(repo, { kind: 'digest', digest });
-    if (manifest !== null) return { sizeBytes: manifest.sizeBytes, isNew: false };
-  }
-  const blob = await index.findBlob(repo, digest);
-  if (blob !== null) return { sizeBytes: blob.sizeBytes, isNew: false };
   const stat = await store.statBlob(digest);
-  return stat === null ? null : { sizeBytes: stat.sizeBytes, isNew: true };
+  if (stat === null) return { reference, seen: null };
+  const { sizeBytes } = stat;
+  const manifest = role === 'child' ? await index.findManifest(push.repo, { kind: 'digest', digest }) : null;
+  const known = manifest ?? (await index.findBlob(push.repo, digest));
+  const sound = known === null || known.sizeBytes === sizeBytes;
+  return { reference, seen: sound ? { sizeBytes, recorded: known !== null } : null };
 }
 
 function requireSize(reference: ManifestReference, sizeBytes: number): void {
