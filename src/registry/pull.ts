@@ -40,6 +40,8 @@ const CACHE_BYTES_MAX = 32 * 1024 * 1024;
 /** Counted pulls are handed to the keeper this often; a pull never waits for it. */
 const COUNTS_MS = 1000;
 const COUNTS_MAX = 20_000;
+/** Times a tag may move, with its old manifest deleted at once, while one request looks for it. */
+const FINDS_MAX = 5;
 const OCTET_STREAM = 'application/octet-stream';
 
 /** Reads of manifests and blobs (distribution-spec, "Pull"). Nothing here writes. */
@@ -58,13 +60,27 @@ export class Pull {
 
   /** A manifest with its bytes; counts as a pull. Throws `NAME_UNKNOWN`, `MANIFEST_UNKNOWN` or `CONTENT_CORRUPT`. */
   async manifest(repo: RepoName, reference: Reference): Promise<ManifestContent> {
-    const row = await this.statManifest(repo, reference);
-    const bytes = this.#cache.get(row.digest) ?? (await this.#load(repo, row, reference));
+    const { row, bytes } = await this.#find(repo, reference);
     this.#count(repo, row.digest);
     if (this.#parts.hooks.afterPull.length > 0) {
       for (const hook of this.#parts.hooks.afterPull) await hook(repo, row.digest);
     }
     return { digest: row.digest, mediaType: row.mediaType, sizeBytes: bytes.length, bytes };
+  }
+
+  /**
+   * The manifest and its bytes. One that is deleted between the two was perhaps no longer what the reference names:
+   * then what it names now is the answer, so that a tag that moves is never found absent.
+   */
+  async #find(repo: RepoName, reference: Reference): Promise<{ row: ManifestRow; bytes: Buffer }> {
+    let row = await this.statManifest(repo, reference);
+    for (let attempt = 1; ; attempt += 1) {
+      const bytes = this.#cache.get(row.digest) ?? (await this.#load(repo, row));
+      if (bytes !== null) return { row, bytes };
+      const now = await this.statManifest(repo, reference);
+      if (now.digest === row.digest || attempt >= FINDS_MAX) throw unknownManifest(reference);
+      row = now;
+    }
   }
 
   /** What a manifest is, without its bytes. */
@@ -85,19 +101,12 @@ export class Pull {
     if ((await this.#parts.index.findRepository(repo)) === null) {
       return new RegistryError('NAME_UNKNOWN', { detail: { name: repo } });
     }
-    return new RegistryError('MANIFEST_UNKNOWN', {
-      detail: { reference: referenceText(reference).slice(0, 200) },
-    });
+    return unknownManifest(reference);
   }
 
-  async #load(repo: RepoName, row: ManifestRow, reference: Reference): Promise<Buffer> {
+  async #load(repo: RepoName, row: ManifestRow): Promise<Buffer | null> {
     const bytes = await this.#readProven(repo, row.digest);
-    if (bytes === null) {
-      throw new RegistryError('MANIFEST_UNKNOWN', {
-        detail: { reference: referenceText(reference).slice(0, 200) },
-      });
-    }
-    this.#cache.set(row.digest, bytes, bytes.length);
+    if (bytes !== null) this.#cache.set(row.digest, bytes, bytes.length);
     return bytes;
   }
 
@@ -178,6 +187,12 @@ export class Pull {
     clearInterval(this.#timer);
     await this.flushCounts();
   }
+}
+
+function unknownManifest(reference: Reference): RegistryError {
+  return new RegistryError('MANIFEST_UNKNOWN', {
+    detail: { reference: referenceText(reference).slice(0, 200) },
+  });
 }
 
 function unknownBlob(digest: Digest): RegistryError {
