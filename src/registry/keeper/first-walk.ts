@@ -39,7 +39,7 @@ export async function walkStorage(parts: WalkParts): Promise<number> {
   await look();
   for (let after = ''; ;) {
     const known = await index.listKnownRepositories({ after, limit: PAGE });
-    for (const repo of known) if (!seen.has(repo)) await keeper.refresh(repo);
+    for (const repo of known) if (!seen.has(repo)) await reported(repo, parts, () => keeper.refresh(repo));
     const last = known.at(-1);
     if (last === undefined || parts.signal.aborted) break;
     after = last;
@@ -49,12 +49,19 @@ export async function walkStorage(parts: WalkParts): Promise<number> {
 
 async function lookAt(repo: RepoName, parts: WalkParts): Promise<void> {
   const store = parts.storage.repository(repo);
-  try {
+  await reported(repo, parts, async () => {
     await store.removeStaged();
     const [state, stat] = await Promise.all([parts.index.findRepository(repo), store.statIndex()]);
     const doubtful = state !== null && state.doubtfulUntilMs > 0;
     if (state === null || state.fingerprint !== stat?.fingerprint || doubtful)
       await parts.keeper.refresh(repo);
+  });
+}
+
+/** One repository that cannot be looked at does not end the look at the others. */
+async function reported(repo: RepoName, parts: WalkParts, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
   } catch (error) {
     parts.report(repo, error);
   }
