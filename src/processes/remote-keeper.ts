@@ -1,7 +1,7 @@
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { RegistryError, forwardingUserDesk } from '#registry';
-import type { Keeper, ManifestPush, UploadProgress, UploadRef, UserDesk } from '#registry';
+import type { Keeper, ManifestPush, RevokeReason, UploadProgress, UploadRef, UserDesk } from '#registry';
 import { readFrames, writeFrame } from './frames.ts';
 import { uploadKey } from './keeper-wire.ts';
 import type { FromKeeper, KeeperMethod, WireMethod } from './keeper-wire.ts';
@@ -27,7 +27,7 @@ export class RemoteKeeper implements Keeper {
   #socket: Promise<Socket> | null = null;
   #pending = new Map<number, PromiseWithResolvers<unknown>>();
   /** By the id of the call that claimed an upload: who has to let go. */
-  #revokers = new Map<number, () => void>();
+  #revokers = new Map<number, (why: RevokeReason) => void>();
   #claims = new Map<string, number>();
   #nextId = 1;
   #closed = false;
@@ -38,7 +38,10 @@ export class RemoteKeeper implements Keeper {
     this.#path = socketPath;
   }
 
-  async claimUpload(upload: UploadRef, onRevoke: () => void): Promise<UploadProgress | null> {
+  async claimUpload(
+    upload: UploadRef,
+    onRevoke: (why: RevokeReason) => void,
+  ): Promise<UploadProgress | null> {
     const id = this.#nextId;
     // Before the call, since the order to let go may follow the answer at once.
     this.#revokers.set(id, onRevoke);
@@ -54,8 +57,8 @@ export class RemoteKeeper implements Keeper {
   }
 
   async releaseUpload(upload: UploadRef, progress: UploadProgress | null): Promise<void> {
-    this.#endClaim(upload);
-    await this.#call('releaseUpload', [upload, progress]);
+    // A claim that ended with its keeper is not known to the next one.
+    if (this.#endClaim(upload)) await this.#call('releaseUpload', [upload, progress]);
   }
 
   async finishUpload(...args: Args<'finishUpload'>): Promise<void> {
@@ -63,11 +66,13 @@ export class RemoteKeeper implements Keeper {
     this.#endClaim(args[0]);
   }
 
-  #endClaim(upload: UploadRef): void {
+  /** Gives whether there was a claim. */
+  #endClaim(upload: UploadRef): boolean {
     const id = this.#claims.get(uploadKey(upload));
-    if (id === undefined) return;
+    if (id === undefined) return false;
     this.#claims.delete(uploadKey(upload));
     this.#revokers.delete(id);
+    return true;
   }
 
   cancelUpload(...args: Args<'cancelUpload'>): Promise<boolean> {
@@ -165,7 +170,7 @@ export class RemoteKeeper implements Keeper {
   }
 
   #receive(message: FromKeeper): void {
-    if (message.kind === 'revoke') return this.#revokers.get(message.id)?.();
+    if (message.kind === 'revoke') return this.#revokers.get(message.id)?.('wanted');
     const answer = this.#pending.get(message.id);
     this.#pending.delete(message.id);
     if (message.kind === 'result') answer?.resolve(message.value);
@@ -180,7 +185,7 @@ export class RemoteKeeper implements Keeper {
     this.#revokers.clear();
     this.#claims.clear();
     for (const answer of pending) answer.reject(unavailable('the keeper went away'));
-    for (const revoke of revokers) revoke();
+    for (const revoke of revokers) revoke('keeper gone');
   }
 }
 

@@ -28,6 +28,7 @@ export type {
   Keeper,
   ManifestPush,
   PushRights,
+  RevokeReason,
   Rights,
   UploadProgress,
   UploadRef,
@@ -86,6 +87,7 @@ export class Registry {
       keeper,
       guard: this.#guard,
       owners: new UploadOwners(parts.uploadKey),
+      report: parts.report,
     });
     this.listing = new Listing({ index, freshness });
   }

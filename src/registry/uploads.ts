@@ -15,7 +15,7 @@ import type { RepoName } from '#oci/repo-name';
 import type { UploadId } from '#oci/upload-id';
 import { UploadWriter } from '#storage';
 import type { RepositoryStore, Storage } from '#storage';
-import type { Keeper, UploadProgress, UploadRef } from './keeper/keeper-contract.ts';
+import type { Keeper, RevokeReason, UploadProgress, UploadRef } from './keeper/keeper-contract.ts';
 import type { SpaceGuard } from './space-guard.ts';
 import type { UploadOwners } from './upload-owners.ts';
 
@@ -38,6 +38,7 @@ export interface UploadsParts {
   readonly keeper: Keeper;
   readonly guard: SpaceGuard;
   readonly owners: UploadOwners;
+  readonly report: (problem: string, error: unknown) => void;
 }
 
 interface RunningHash {
@@ -47,9 +48,11 @@ interface RunningHash {
 
 interface Claim {
   /** What other processes know of the bytes so far. */
-  readonly progress: UploadProgress | null;
-  /** Aborted when another request takes the upload over. */
+  progress: UploadProgress | null;
+  /** Aborted when the claim ends early, with the error to answer with as its reason. */
   readonly signal: AbortSignal;
+  /** Set when the keeper that gave it is gone: then others may have one too. */
+  isLost: boolean;
   /** Set when the upload exists no more, so that there is nothing to give back. */
   ended: boolean;
 }
@@ -95,7 +98,7 @@ export class Uploads {
       const writer = await this.#open(upload);
       try {
         requireOffset(upload, body, writer.sizeBytes);
-        await this.#take(upload, writer, body, claim.signal);
+        await this.#take(writer, body, claim.signal);
       } finally {
         await this.#letGo(upload, writer);
       }
@@ -115,7 +118,7 @@ export class Uploads {
       try {
         if (body !== null) {
           requireOffset(upload, body, writer.sizeBytes);
-          await this.#take(upload, writer, body, claim.signal);
+          await this.#take(writer, body, claim.signal);
         }
         known = this.#knownDigest(writer, digest, claim.progress);
         if (this.#parts.storage.storeOf(upload.repo).durable) await writer.sync();
@@ -124,6 +127,9 @@ export class Uploads {
       }
       const proven = known ?? (await this.#hashFile(upload, digestAlgorithm(digest)));
       if (proven !== digest) throw wrongDigest(digest, proven);
+      // Without the claim somebody else may be writing, and what was proven may be so no more. A claim that is but
+      // wanted is still ours.
+      if (claim.isLost) claim.signal.throwIfAborted();
       await this.#parts.keeper.finishUpload(upload, { digest, sizeBytes: writer.sizeBytes });
       claim.ended = true;
       this.#hashes.delete(upload.id);
@@ -138,7 +144,7 @@ export class Uploads {
     const upload = { repo, id };
     try {
       try {
-        await this.#take(upload, writer, body, null);
+        await this.#take(writer, body, null);
         if (this.#parts.storage.storeOf(repo).durable) await writer.sync();
       } finally {
         await writer.close();
@@ -147,10 +153,20 @@ export class Uploads {
       if (proven !== digest) throw wrongDigest(digest, proven);
       await this.#parts.keeper.finishUpload(upload, { digest, sizeBytes: writer.sizeBytes });
     } catch (error) {
-      await store.cancelUpload(id);
+      await this.#discard(upload);
       throw error;
     }
     return id;
+  }
+
+  /** Removes what is left of a failed request, whose own error is what the client has to know. */
+  async #discard(upload: UploadRef): Promise<void> {
+    try {
+      await this.#store(upload.repo).cancelUpload(upload.id);
+    } catch (error) {
+      // The collector finds it as an upload that nobody goes on with.
+      this.#parts.report(`the upload ${upload.id} of ${upload.repo} is left behind`, error);
+    }
   }
 
   /** Ends a session and forgets its bytes (distribution-spec, "Canceling an upload"). */
@@ -162,8 +178,12 @@ export class Uploads {
   /** Runs `work` as the only writer of the upload and notes the digest so far when it ends. */
   async #claimed<Result>(upload: UploadRef, work: (claim: Claim) => Promise<Result>): Promise<Result> {
     const revoked = new AbortController();
-    const progress = await this.#parts.keeper.claimUpload(upload, () => revoked.abort());
-    const claim: Claim = { progress, signal: revoked.signal, ended: false };
+    const claim: Claim = { progress: null, signal: revoked.signal, isLost: false, ended: false };
+    const progress = await this.#parts.keeper.claimUpload(upload, (why) => {
+      claim.isLost ||= why === 'keeper gone';
+      revoked.abort(endOfClaim(upload, why));
+    });
+    claim.progress = progress;
     try {
       return await work(claim);
     } finally {
@@ -189,17 +209,13 @@ export class Uploads {
     return new UploadWriter(file, DEFAULT_ALGORITHM, null);
   }
 
-  async #take(
-    upload: UploadRef,
-    writer: UploadWriter,
-    body: UploadBody,
-    signal: AbortSignal | null,
-  ): Promise<void> {
+  async #take(writer: UploadWriter, body: UploadBody, signal: AbortSignal | null): Promise<void> {
     const before = writer.sizeBytes;
-    const letGo = (): void => body.source.stop(takenOver(upload));
+    // The reason is the error to answer with.
+    const letGo = (): void => body.source.stop(signal?.reason as Error);
     signal?.addEventListener('abort', letGo, { once: true });
     try {
-      if (signal?.aborted) throw takenOver(upload);
+      signal?.throwIfAborted();
       for await (const chunk of body.source) await writer.append(chunk);
     } finally {
       signal?.removeEventListener('abort', letGo);
@@ -255,7 +271,13 @@ function unknownUpload(upload: UploadRef): RegistryError {
   return new RegistryError('BLOB_UPLOAD_UNKNOWN', { detail: { session_id: upload.id } });
 }
 
-function takenOver(upload: UploadRef): RegistryError {
+function endOfClaim(upload: UploadRef, why: RevokeReason): RegistryError {
+  if (why === 'keeper gone') {
+    return new RegistryError('UNAVAILABLE', {
+      message: 'a process of the registry was lost: what arrived of the upload is kept',
+      retryAfterSeconds: 1,
+    });
+  }
   return new RegistryError('BLOB_UPLOAD_INVALID', {
     status: 409,
     message: 'another request took this upload over',

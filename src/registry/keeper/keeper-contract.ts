@@ -42,6 +42,9 @@ export interface UploadProgress {
   readonly digest: Digest;
 }
 
+/** Why a claim ends early: another request wants the upload, or the keeper that gave the claim is gone. */
+export type RevokeReason = 'wanted' | 'keeper gone';
+
 export interface UploadRef {
   readonly repo: RepoName;
   readonly id: UploadId;
@@ -54,7 +57,7 @@ export interface Keeper {
    * hangs is asked to let go (`onRevoke`), since a client that comes back has given up its old connection.
    * Gives what is known of the bytes so far. Throws `BLOB_UPLOAD_INVALID` (409) when the holder does not let go.
    */
-  claimUpload(upload: UploadRef, onRevoke: () => void): Promise<UploadProgress | null>;
+  claimUpload(upload: UploadRef, onRevoke: (why: RevokeReason) => void): Promise<UploadProgress | null>;
   /** Ends a claim and notes the digest so far, `null` when it is not known. */
   releaseUpload(upload: UploadRef, progress: UploadProgress | null): Promise<void>;
   /** Gives a claimed upload, durable and proven, its name as a blob, and ends the claim. */

@@ -1,9 +1,9 @@
 import { WeightedLru } from '#lib/weighted-lru';
 import { RegistryError } from '#oci/errors';
-import type { UploadProgress, UploadRef } from './keeper-contract.ts';
+import type { RevokeReason, UploadProgress, UploadRef } from './keeper-contract.ts';
 
 interface Claim {
-  readonly revoke: () => void;
+  readonly revoke: (why: RevokeReason) => void;
   readonly released: PromiseWithResolvers<void>;
 }
 
@@ -21,10 +21,10 @@ export class UploadLedger {
   #progress = new WeightedLru<string, UploadProgress>(PROGRESS_MAX);
 
   /** Takes the upload, from a holder that has to let go if there is one. */
-  async claim(upload: UploadRef, revoke: () => void): Promise<UploadProgress | null> {
+  async claim(upload: UploadRef, revoke: Claim['revoke']): Promise<UploadProgress | null> {
     const key = keyOf(upload);
     for (let held = this.#claims.get(key); held !== undefined; held = this.#claims.get(key)) {
-      held.revoke();
+      held.revoke('wanted');
       if (!(await settledInTime(held.released.promise))) {
         throw new RegistryError('BLOB_UPLOAD_INVALID', {
           status: 409,
