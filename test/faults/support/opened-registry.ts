@@ -1,0 +1,73 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { openIndexForWriting, openRecords } from '#metadata';
+import type { IndexWriter } from '#metadata';
+import { LocalKeeper, Registry, noHooks, walkStorage } from '#registry';
+import { OWN_FOLDER, Storage } from '#storage';
+import type { StorageDriver } from '#storage';
+
+export interface OpenedRegistry {
+  readonly registry: Registry;
+  readonly keeper: LocalKeeper;
+  readonly storage: Storage;
+  readonly index: IndexWriter;
+  /** Damage that was reported: repository, digest, problem. */
+  readonly reports: string[];
+  close(): Promise<void>;
+}
+
+export interface OpenOptions {
+  /** Where the databases are: a folder of the machine, whatever the driver is. */
+  readonly root: string;
+  readonly driver: StorageDriver;
+  readonly durable: boolean;
+  /** Stands between the keeper and its index. */
+  readonly wrapIndex?: (index: IndexWriter) => IndexWriter;
+}
+
+/** The registry's operations in this process, without HTTP, after the first look at the storage. */
+export async function openRegistry(options: OpenOptions): Promise<OpenedRegistry> {
+  const folder = join(options.root, OWN_FOLDER);
+  await mkdir(folder, { recursive: true });
+  const reports: string[] = [];
+  const opened = openIndexForWriting(folder, (reason) => reports.push(`index rebuilt: ${reason}`));
+  const index = options.wrapIndex?.(opened) ?? opened;
+  const records = openRecords(folder);
+  const storage = new Storage([{ route: '', driver: options.driver, durable: options.durable }]);
+  const report = (repo: string, digest: string | null, problem: string): void => {
+    reports.push(`${repo} ${digest ?? ''} ${problem}`);
+  };
+  const keeper = new LocalKeeper({ storage, index, records, report });
+  const registry = new Registry({
+    storage,
+    index,
+    keeper,
+    hooks: noHooks(),
+    readOnly: false,
+    uploadKey: Buffer.alloc(32),
+    spaceLimit: { bytes: 0, share: 0 },
+    report: (problem, error) => reports.push(`${problem}: ${String(error)}`),
+  });
+  await walkStorage({
+    storage,
+    index,
+    keeper,
+    report: (path, error) => reports.push(`${path}: ${String(error)}`),
+    progress: () => undefined,
+    signal: new AbortController().signal,
+  });
+  keeper.markWalked();
+  return {
+    registry,
+    keeper,
+    storage,
+    index,
+    reports,
+    close: async () => {
+      await registry.close();
+      await keeper.close();
+      await index.close();
+      await records.close();
+    },
+  };
+}
