@@ -65,4 +65,5 @@ export const debianTools: readonly DebianTool[] = [
   { debianPackage: 'qemu-user', program: 'qemu-aarch64' },
   { debianPackage: 'curl', program: 'curl' },
   { debianPackage: 'openssl', program: 'openssl' },
+  { debianPackage: 'slapd', program: 'slapd' },
 ];

@@ -30,6 +30,14 @@ const OPERATION_TIMEOUT_MS = 5000;
  */
 const REFUSALS: ReadonlySet<number> = new Set([48, 49, 50, 32, 19, 53]);
 
+/** Busy, and unavailable. */
+const PASSING: ReadonlySet<number> = new Set([51, 52]);
+
+/** Whether the same request may succeed a moment later: not after an answer that the directory has thought about. */
+export function mayPass(error: unknown): boolean {
+  return !(error instanceof ResultCodeError) || PASSING.has(error.code);
+}
+
 /** One connection to a directory. It is not opened again when it ends. */
 export class LdapConnection {
   #client: Client;

@@ -11,7 +11,7 @@ import type { PasswordAttempt, PasswordProof, PasswordSource } from '../password
 import type { Standing, Voucher } from '../users/origins.ts';
 import { ConnectionPool, PoolExhausted } from './connection-pool.ts';
 import { groupNames } from './group-names.ts';
-import { LdapConnection } from './ldap-connection.ts';
+import { LdapConnection, mayPass } from './ldap-connection.ts';
 import type { LdapCredentials, LdapEntry } from './ldap-connection.ts';
 import type { LdapEndpoint } from './ldap-socket.ts';
 import type { userFilterMaker } from './user-filter.ts';
@@ -149,7 +149,7 @@ export class LdapDirectory implements PasswordSource, Voucher {
         return await ask();
       } catch (error) {
         const isInTime = performance.now() - startMs < RETRIES_END_MS;
-        if (attempt < TRIES && isInTime && !(error instanceof PoolExhausted)) {
+        if (attempt < TRIES && isInTime && mayPass(error) && !(error instanceof PoolExhausted)) {
           await delay(RETRY_MS * attempt * (0.5 + Math.random()));
           continue;
         }
