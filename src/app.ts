@@ -25,8 +25,8 @@ import type { Keeper } from '#registry';
 import { Scheduler, gcJob } from '#tasks';
 import { LocalDriver, OWN_FOLDER, Storage } from '#storage';
 import type { StorageDriver, Store } from '#storage';
-import { Generations, SESSION_ROUTES, TlsFiles, buildServer } from '#http';
-import type { Generation, HttpServer } from '#http';
+import { Generations, RateLimiter, SESSION_ROUTES, TlsFiles, TrustedProxies, buildServer } from '#http';
+import type { Generation, HttpServer, Services } from '#http';
 import { ControlCommands, addGcCommands, addTaskCommands, changeTasks, gcParts } from '#control';
 import type { ControlHost } from '#control';
 import { extensions } from '#extensions';
@@ -248,10 +248,7 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
   const { minFreeSpace, readOnly } = config.storage;
   const hooks = noHooks();
   const accounts = joinAccounts(options.accounts ?? keeper.users, keeper.users);
-  const open = async (wanted: Config): Promise<Generation> => {
-    const parts = { accounts, attempts: keeper.users, logger, audit: () => undefined };
-    return { config: wanted, access: await openAccess(wanted, parts) };
-  };
+  const open = generationOpener(options, accounts);
   const generations = new Generations(await open(config), open, (error) =>
     logger.error({ error }, 'what an earlier configuration had opened could not be closed'),
   );
@@ -272,22 +269,12 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
   const tls = openTls(config, logger);
   const host = startExtensions(config, hooks);
   let stopping = false;
-  const services = {
+  const services = servicesOf(config, generations, {
     registry,
     logger,
-    get access() {
-      return generations.current.access;
-    },
-    get config() {
-      return generations.current.config;
-    },
-    manifestSizeBytesMax: config.http.maxManifestSize,
-    acceptedTypes: acceptedTypes(config),
-    idleMs: idleMs(config),
-    realm: config.http.realm,
     extensions: host.discovered,
     isStopping: () => stopping,
-  };
+  });
   const { allowOrigin } = config.http;
   const server = buildServer({
     services,
@@ -308,6 +295,47 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
       await generations.close();
     },
   };
+}
+
+/** What handlers have at hand: of the generation that is in force when they ask. */
+function servicesOf(
+  config: Config,
+  generations: Generations,
+  lasting: Pick<Services, 'registry' | 'logger' | 'extensions' | 'isStopping'>,
+): Services {
+  return {
+    ...lasting,
+    get access() {
+      return generations.current.access;
+    },
+    get config() {
+      return generations.current.config;
+    },
+    get proxies() {
+      return generations.current.proxies;
+    },
+    get limits() {
+      return generations.current.limits;
+    },
+    manifestSizeBytesMax: config.http.maxManifestSize,
+    acceptedTypes: acceptedTypes(config),
+    idleMs: idleMs(config),
+    realm: config.http.realm,
+  };
+}
+
+/** Opens what one configuration asks for beside what lasts as long as the process. */
+function generationOpener(
+  { keeper, logger }: ServingOptions,
+  accounts: Accounts,
+): (config: Config) => Promise<Generation> {
+  const parts = { accounts, attempts: keeper.users, logger, audit: () => undefined };
+  return async (config) => ({
+    config,
+    access: await openAccess(config, parts),
+    proxies: new TrustedProxies(config.http.trustedProxies),
+    limits: RateLimiter.isConfigured(config) ? new RateLimiter(config, keeper.users) : null,
+  });
 }
 
 /** A secret that all processes share, made by the first that asks. */

@@ -36,7 +36,8 @@ export async function serveCommand(args: ServeArguments): Promise<number> {
     log.logger.info({ url: running.url }, 'listening');
     void log.flush();
     trimMemoryWhenReady();
-    const reloader = args.path === undefined ? null : watchConfig(args.path, config, running, log);
+    const reloader =
+      args.path === undefined ? null : watchConfig({ ...args, path: args.path }, config, running, log);
     return await untilStopped(running, log, reloader);
   } catch (error) {
     if (error instanceof ConfigError) {
@@ -112,13 +113,19 @@ function greet(config: Config, url: string): void {
 }
 
 /** Takes over changes of the configuration file and of the files that it names. */
-function watchConfig(path: string, config: Config, running: Running, log: Log): ConfigReloader {
+function watchConfig(
+  { path, strict }: ServeArguments & { readonly path: string },
+  config: Config,
+  running: Running,
+  log: Log,
+): ConfigReloader {
   return new ConfigReloader({
     path,
     config,
     load: () => loadConfig(path),
     logger: log.logger,
     prepare: async (changed) => {
+      requireFeatures(changed, { strict, logger: log.logger });
       const prepared = await running.prepare(changed);
       return {
         discard: () => prepared.discard(),

@@ -2,6 +2,8 @@ import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '#lib/logger';
 import type { RawResponse } from './body.ts';
+import { peerAddressOf } from './client-address.ts';
+import type { TrustedProxies } from './client-address.ts';
 
 /** Request headers that a log may show; the others may hold secrets or are noise. */
 const SHOWN_HEADERS: readonly string[] = [
@@ -29,6 +31,10 @@ export function noteSentBytes(response: RawResponse, bodyBytes: number): void {
 export interface RequestCourse {
   /** Kept from the start: a connection that is gone at the end has no address any more. */
   readonly clientIP: string;
+  /** The proxy in between, where its word on the client was believed. */
+  readonly proxyIP: string | null;
+  /** The address of the client, without port; '' on a Unix socket. */
+  readonly clientAddress: string;
   readonly startedMs: number;
   /** The answer was taken, or the client has left. */
   isClosed: boolean;
@@ -41,8 +47,18 @@ declare module 'fastify' {
   }
 }
 
-export function beginCourse(request: FastifyRequest): RequestCourse {
-  return { clientIP: addressOf(request.raw.socket), startedMs: performance.now(), isClosed: false };
+export function beginCourse(request: FastifyRequest, proxies: TrustedProxies): RequestCourse {
+  const { raw } = request;
+  const peer = addressOf(raw.socket);
+  const clientAddress = proxies.clientOf(raw);
+  const isDirect = clientAddress === peerAddressOf(raw);
+  return {
+    clientIP: isDirect ? peer : clientAddress,
+    proxyIP: isDirect ? null : peer,
+    clientAddress,
+    startedMs: performance.now(),
+    isClosed: false,
+  };
 }
 
 /** Writes zot's access log line of a request that is over: answered, or given up by its client. */
@@ -53,6 +69,7 @@ export function logRequest(logger: Logger, request: FastifyRequest, reply: Fasti
       module: 'http',
       component: 'session',
       clientIP: request.course.clientIP,
+      ...(request.course.proxyIP === null ? {} : { proxyIP: request.course.proxyIP }),
       method: raw.method,
       path: maskedUrl(request.originalUrl),
       statusCode: reply.raw.headersSent ? reply.raw.statusCode : reply.statusCode,

@@ -2,10 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import type { FastifyRequest } from 'fastify';
 import type { AccessRequest } from '#access';
 import type { RawRequest } from './body.ts';
-import { clientAddressOf, peerAddressOf } from './client-address.ts';
-
-/** Entries of X-Forwarded-For that are looked at; each proxy on the way adds one. */
-const FORWARDED_MAX = 64;
+import { forwardedForOf, peerAddressOf } from './client-address.ts';
 
 /** The facts of a request for the access module; what few ask for is worked out when it is asked for. */
 export class HttpAccessRequest implements AccessRequest {
@@ -23,7 +20,7 @@ export class HttpAccessRequest implements AccessRequest {
     this.url = request.originalUrl;
     this.headers = raw.headers;
     this.peerAddress = peerAddressOf(raw);
-    this.clientAddress = clientAddressOf(raw);
+    this.clientAddress = request.course.clientAddress;
   }
 
   get authorization(): readonly string[] {
@@ -31,10 +28,7 @@ export class HttpAccessRequest implements AccessRequest {
   }
 
   get forwardedFor(): readonly string[] {
-    const text = this.headers['x-forwarded-for'];
-    if (text === undefined) return [];
-    const entries = (Array.isArray(text) ? text.join(',') : text).split(',', FORWARDED_MAX);
-    return entries.map((entry) => entry.trim()).filter((entry) => entry !== '');
+    return forwardedForOf(this.headers);
   }
 
   get tlsVersion(): string | null {

@@ -11,6 +11,8 @@ import { parseUploadId } from '#oci/upload-id';
 import type { UploadId } from '#oci/upload-id';
 import type { Registry } from '#registry';
 import { RequestBody } from './body.ts';
+import type { TrustedProxies } from './client-address.ts';
+import type { RateLimiter } from './rate-limiter.ts';
 
 /** What handlers have at hand. */
 export interface Services {
@@ -21,6 +23,9 @@ export interface Services {
   readonly access: Access;
   /** What is in force at this moment; what needs a restart is as it was at the start. */
   readonly config: Config;
+  readonly proxies: TrustedProxies;
+  /** `null` where nothing is limited. */
+  readonly limits: RateLimiter | null;
   /** The largest manifest that is taken, bytes. */
   readonly manifestSizeBytesMax: number;
   /** Manifest media types that may be pushed. */

@@ -1,11 +1,16 @@
 import type { Access } from '#access';
 import type { Config } from '#config';
 import type { Prepared } from '#lib/prepared';
+import type { TrustedProxies } from './client-address.ts';
+import type { RateLimiter } from './rate-limiter.ts';
 
 /** What requests are judged by: a configuration, and what was opened for it. Never changes; the next replaces it. */
 export interface Generation {
   readonly config: Config;
   readonly access: Access;
+  readonly proxies: TrustedProxies;
+  /** `null` where nothing is limited. */
+  readonly limits: RateLimiter | null;
 }
 
 /** Requests that began under a generation may still ask it for this long after the next one came. */

@@ -1,6 +1,8 @@
 /** The public face of the HTTP layer. */
 export type { DiscoveredExtension, Handler, Services } from './context.ts';
 export { sendJson } from './context.ts';
+export { TrustedProxies } from './client-address.ts';
+export { RateLimiter } from './rate-limiter.ts';
 export { Generations } from './generation.ts';
 export type { Generation } from './generation.ts';
 export type { Method, Permission, Route } from './routes.ts';

@@ -13,11 +13,14 @@ import { hasBody, isAwaitingContinue } from './body.ts';
 import type { Services } from './context.ts';
 import { JSON_TYPE, sendJson } from './context.ts';
 import { answerPreflight, corsHeaders, methodsByUrl } from './cors.ts';
+import { delayRefusal } from './fail-delay.ts';
 import { refuseMalformed } from './malformed.ts';
 import { createNodeServer } from './node-server.ts';
 import { authorize, isOpenTo } from './pipeline.ts';
 import { problemBody, problemOf } from './problem.ts';
 import type { Problem } from './problem.ts';
+import { isUnlimited, setRateHeaders, tooManyRequests } from './rate-headers.ts';
+import type { RateLimiter } from './rate-limiter.ts';
 import { UNROUTABLE, cleanedUrl, rewriteUrl } from './rewrite-url.ts';
 import { ROUTES } from './routes.ts';
 import type { Route } from './routes.ts';
@@ -65,7 +68,7 @@ export function buildServer(options: ServerOptions): HttpServer {
   });
   // Bodies stay on the wire until a handler asks for them, whatever type they claim to have.
   for (const method of BODY_METHODS) app.addHttpMethod(method, { hasBody: false, overrideExisting: true });
-  addHooks(app, begin, options.logger);
+  addHooks(app, begin, options);
   addRoutes(app, options);
   app.setErrorHandler((error, request, reply) => answerProblem(error, request, reply, options));
   return app;
@@ -90,7 +93,7 @@ function requestBeginning(options: ServerOptions): Beginning {
   const cors = corsHeaders(options.allowOrigin);
   const always = { ...cors.always, 'x-content-type-options': 'nosniff' };
   return (request, reply) => {
-    request.course = beginCourse(request);
+    request.course = beginCourse(request, options.services.proxies);
     reply.headers(always).header('x-request-id', request.id);
     if (request.headers.origin !== undefined) reply.headers(cors.toBrowsers);
     // Comes also when the client went away, which `finish` does not.
@@ -102,9 +105,14 @@ function requestBeginning(options: ServerOptions): Beginning {
   };
 }
 
-function addHooks(app: FastifyInstance, begin: Beginning, logger: Logger): void {
-  app.addHook('onRequest', (request, reply, done) => {
+function addHooks(app: FastifyInstance, begin: Beginning, { services, logger }: ServerOptions): void {
+  app.addHook('onRequest', (request, reply, proceed) => {
     begin(request, reply);
+    const { limits } = services;
+    if (limits === null || isUnlimited(request.originalUrl)) proceed();
+    else void limitRate(limits, request, reply).then(() => proceed(), proceed);
+  });
+  app.addHook('onRequest', (request, reply, done) => {
     const clean = cleanedUrl(request.originalUrl);
     if (clean === null) return done();
     reply.code(301).header('location', clean).send();
@@ -115,6 +123,15 @@ function addHooks(app: FastifyInstance, begin: Beginning, logger: Logger): void 
     else lingerOnBody(request);
     done(null, payload);
   });
+}
+
+/** Before anything is looked up: 404s and wrong passwords count like everything else. */
+async function limitRate(limits: RateLimiter, request: FastifyRequest, reply: FastifyReply): Promise<void> {
+  const { clientAddress } = request.course;
+  const verdict = await limits.admitAddress(clientAddress, request.method);
+  if (verdict === null) return;
+  setRateHeaders(reply, verdict, clientAddress);
+  if (!verdict.allowed) throw tooManyRequests(verdict);
 }
 
 /** A body that nobody reads is drained for a while, so that the client sees the answer, and then cut off. */
@@ -166,9 +183,25 @@ async function answerPermitted(
   reply: FastifyReply,
   services: Services,
 ): Promise<unknown> {
-  const { headers } = await authorize(request, route, services.access);
+  const { headers, identity } = await authorizeSlowly(request, route, services);
   setHeaders(reply, headers);
+  const verdict = (await services.limits?.admitUser(identity.username)) ?? null;
+  if (verdict !== null && !verdict.allowed) throw tooManyRequests(verdict);
   return route.handler(request, reply, services);
+}
+
+/** Refusals take the time that the configuration asks for. */
+async function authorizeSlowly(
+  request: FastifyRequest,
+  route: Route,
+  { access, config }: Services,
+): ReturnType<typeof authorize> {
+  try {
+    return await authorize(request, route, access);
+  } catch (error) {
+    await delayRefusal(request, error, config.http.auth.failDelay);
+    throw error;
+  }
 }
 
 function answerText(reply: FastifyReply, request: FastifyRequest, status: 404 | 405): FastifyReply {

@@ -13,8 +13,10 @@ export const CORE_FEATURES: readonly string[] = [
   'auth.ldap',
   'auth.apikey',
   'auth.mtls',
+  'auth.failDelay',
   'accessControl',
   'accessControl.conditions',
+  'ratelimit',
   'gc',
 ];
 

@@ -42,6 +42,7 @@ function checkRates({ config, report }: RuleContext): void {
   const { ratelimit, auth } = config.http;
   const path = ['http', 'ratelimit'];
   if ((ratelimit?.rate ?? 0) < 0) report.error([...path, 'rate'], 'rate cannot be negative');
+  if ((ratelimit?.perUser ?? 0) < 0) report.error([...path, 'perUser'], 'perUser cannot be negative');
   for (const [index, { method, rate }] of (ratelimit?.methods ?? []).entries()) {
     if (rate < 0) report.error([...path, 'methods', index, 'rate'], 'rate cannot be negative');
     if (method === '')

@@ -26,7 +26,13 @@ const tls = () =>
 
 const rateLimit = () =>
   section({
-    rate: key(integer().optional(), 'Requests per second.', { defaultText: 'no limit' }),
+    rate: key(integer().optional(), 'Requests per second of one address (of IPv6: one /64).', {
+      defaultText: 'no limit',
+    }),
+    perUser: key(integer().optional(), 'Requests per second of one user who has signed in.', {
+      ours: true,
+      defaultText: 'no limit',
+    }),
     methods: key(
       z
         .array(

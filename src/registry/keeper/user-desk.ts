@@ -1,9 +1,11 @@
 import { AttemptLedger } from '#lib/attempt-ledger';
 import type { AttemptDesk } from '#lib/attempt-ledger';
+import { TokenBuckets } from '#lib/token-buckets';
+import type { RateDesk } from '#lib/token-buckets';
 import type { Accounts } from '#metadata';
 
-/** What the keeper knows of users, and how often signing in failed: counted for all serving processes together. */
-export type UserDesk = Accounts & AttemptDesk;
+/** What the keeper knows of users, failed sign-ins and rates: counted for all serving processes together. */
+export type UserDesk = Accounts & AttemptDesk & RateDesk;
 
 const METHODS: Readonly<Record<keyof UserDesk, true>> = {
   findApiKey: true,
@@ -22,6 +24,7 @@ const METHODS: Readonly<Record<keyof UserDesk, true>> = {
   removeExpired: true,
   admitAttempt: true,
   settleAttempt: true,
+  takeTokens: true,
 };
 
 /** Every method of the desk, for the channel between processes. */
@@ -38,8 +41,14 @@ export function forwardingUserDesk(
 /** The desk in the keeper's own process. */
 export function localUserDesk(accounts: Accounts): UserDesk {
   const attempts = new AttemptLedger();
+  const rates = new TokenBuckets();
+  const owners: Partial<Record<keyof UserDesk, AttemptDesk | RateDesk>> = {
+    admitAttempt: attempts,
+    settleAttempt: attempts,
+    takeTokens: rates,
+  };
   return forwardingUserDesk((method, args) => {
-    const owner = method === 'admitAttempt' || method === 'settleAttempt' ? attempts : accounts;
+    const owner = owners[method] ?? accounts;
     // The types of the desk tie each name to its arguments.
     const own = Reflect.get(owner, method) as (...given: readonly unknown[]) => Promise<unknown>;
     return own.apply(owner, [...args]);
