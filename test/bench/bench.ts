@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import type { StoreName } from './fixtures/stores.ts';
 import { Connection } from './load/connection.ts';
 import type { Plan } from './load/plan.ts';
+import { authorizationLine } from './load/headers.ts';
 import type { LoadGenerator } from './load/remote.ts';
 import { runWrk, suitsWrk } from './load/wrk.ts';
 import { resetPeaks, sampleTree } from './procfs.ts';
@@ -83,9 +84,14 @@ function dropStore(subject: Subject, store: StoreName, bench: Bench): void {
 
 /** Which subjects take part; says why others do not. */
 export function participants(
-  scenario: Pick<LoadScenario, 'store' | 'writes' | 'referrers'>,
+  scenario: Pick<LoadScenario, 'store' | 'writes' | 'referrers' | 'access'>,
   bench: Bench,
 ): Subject[] {
+  if (scenario.access === true) {
+    return bench.subjects.flatMap((subject) =>
+      subject.withAccess === undefined || subject.durable === true ? [] : [subject, subject.withAccess()],
+    );
+  }
   return bench.subjects.filter((subject) => {
     if (subject.kind === 'zot' && subject.durable === true && !scenario.writes) return false;
     const lacking =
@@ -101,7 +107,8 @@ async function startSides(scenario: LoadScenario, bench: Bench): Promise<Side[]>
   try {
     for (const subject of participants(scenario, bench)) {
       const server = await subject.start(storeFolder(subject, scenario.store, bench));
-      sides.push({ subject, server, origin: server.origin, connection: new Connection(server.origin) });
+      const connection = new Connection(server.origin, authorizationLine(subject.authorization));
+      sides.push({ subject, server, origin: server.origin, connection });
     }
   } catch (error) {
     await stopSides(sides);

@@ -1,6 +1,7 @@
 /** What the project set out to reach, compared with the rows of a run. Nothing here fails a run: the reader judges. */
 import { digits } from './digits.ts';
 import type { Row } from './results.ts';
+import { WITH_ACCESS } from './subjects/access.ts';
 
 export interface Verdict {
   goal: string;
@@ -84,6 +85,17 @@ function cpu(scenario: string, caseName: string, atMost: number, aim = ''): Judg
     const measured = `${digits(ours?.cpuRatio ?? null)} times (${costs})`;
     const goal = `${scenario}, ${caseName}: at most ${atMost} times the CPU ${perGb ? 'per GB' : 'per push'}${aim}`;
     return bounded({ goal, value: ours?.cpuRatio, atMost, measured });
+  };
+}
+
+function accessCost(caseName: string): Judge {
+  return (find) => {
+    const open = find('manifest-get-access', caseName, OURS);
+    const guarded = find('manifest-get-access', caseName, `${OURS} ${WITH_ACCESS}`);
+    const ratio = quotient(guarded?.cpuMsPerOp, open?.cpuMsPerOp);
+    const costs = `${digits(guarded?.cpuMsPerOp ?? null)} against ${digits(open?.cpuMsPerOp ?? null)} ms`;
+    const goal = `manifest-get-access, ${caseName}: at most 1.3 times the CPU of a registry without access control`;
+    return bounded({ goal, value: ratio, atMost: 1.3, measured: `${digits(ratio)} times (${costs})` });
   };
 }
 
@@ -176,6 +188,8 @@ const TAGS = 'manifest-get-many-tags';
 const JUDGES: Judge[] = [
   requestsPerCpu('manifest-get', 'by tag, 8 clients'),
   requestsPerCpu('manifest-get', 'by digest, 8 clients'),
+  accessCost('by tag, 8 clients'),
+  accessCost('by digest, 8 clients'),
   ...['1 client', '32 clients'].flatMap((clients) => [
     rate('blob-get-64m', clients, 1, 'MB/s'),
     cpu('blob-get-64m', clients, 1.1, ' (aim: 0.8)'),

@@ -33,14 +33,17 @@ interface Waiter {
 /** One keep-alive connection with one request at a time. One that the server closed in between is opened again. */
 export class Connection {
   readonly #origin: Origin;
+  readonly #headers: string;
   #socket: Socket | null = null;
   #parser = new ResponseParser();
   #waiter: Waiter | null = null;
   /** How often the server closed the connection between two requests. */
   reconnects = -1;
 
-  constructor(origin: Origin) {
+  /** `headers`: complete lines that every request carries. */
+  constructor(origin: Origin, headers = '') {
     this.#origin = origin;
+    this.#headers = headers;
   }
 
   /** Connects if needed, so that a timed part need not. */
@@ -71,7 +74,7 @@ export class Connection {
 
   #headOf(request: Request): string {
     const host = `Host: ${this.#origin.host}:${this.#origin.port}\r\n`;
-    return `${request.method} ${request.path} HTTP/1.1\r\n${host}${request.headers ?? ''}${framing(request)}\r\n`;
+    return `${request.method} ${request.path} HTTP/1.1\r\n${host}${this.#headers}${request.headers ?? ''}${framing(request)}\r\n`;
   }
 
   #connect(): Promise<Socket> {

@@ -5,6 +5,7 @@
  */
 import { blobOf } from './content.ts';
 import { Connection } from './connection.ts';
+import { authorizationLine } from './headers.ts';
 import { imageOf, type Image } from './image.ts';
 import { ask, pullImage, pushBlob, pushImage, pushManifest } from './operations.ts';
 import type { FromGenerator, Outcome, Plan, ToGenerator } from './plan.ts';
@@ -116,7 +117,8 @@ function operationOf(plan: Plan): Operation {
 }
 
 function requests(plan: Extract<Plan, { kind: 'requests' }>): Operation {
-  const headers = plan.accept === null ? '' : `Accept: ${plan.accept}\r\n`;
+  const accept = plan.accept === null ? '' : `Accept: ${plan.accept}\r\n`;
+  const headers = accept + authorizationLine(plan.authorization);
   const prepare = plan.paths.map((path) => ({ method: plan.method, path, headers }));
   return async (connection, index) =>
     (await ask(connection, at(prepare, index), plan.expectStatus)).bodyBytes;

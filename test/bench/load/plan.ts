@@ -19,6 +19,8 @@ export interface RequestsPlan extends Turn {
   method: 'GET' | 'HEAD';
   paths: string[];
   accept: string | null;
+  /** Absent: nobody signs in. */
+  authorization?: string;
   expectStatus: number;
 }
 

@@ -41,8 +41,10 @@ export async function runWrk(plan: RequestsPlan, workFolder: string): Promise<Ou
 }
 
 /** Bytes include headers here, which is why small bodies look larger than with the built-in client. */
-function scriptOf({ paths, accept }: RequestsPlan): string {
-  const headers = accept === null ? '' : `wrk.headers["Accept"] = ${JSON.stringify(accept)}\n`;
+function scriptOf({ paths, accept, authorization }: RequestsPlan): string {
+  const line = (name: string, value: string | null | undefined): string =>
+    value == null ? '' : `wrk.headers["${name}"] = ${JSON.stringify(value)}\n`;
+  const headers = line('Accept', accept) + line('Authorization', authorization);
   return `${headers}local paths = {${paths.map((path) => JSON.stringify(path)).join(',')}}
 local requests, next = {}, 0
 function init() for i, path in ipairs(paths) do requests[i] = wrk.format("GET", path) end end

@@ -28,6 +28,7 @@ function reads(target: Target, turn: TurnContext, what: Reads): RequestsPlan {
     method: what.method ?? 'GET',
     paths: what.paths,
     accept: what.accept === undefined ? MANIFEST_TYPE : what.accept,
+    ...(target.subject.authorization === undefined ? {} : { authorization: target.subject.authorization }),
     expectStatus: 200,
   };
 }
@@ -54,6 +55,20 @@ const manifestGet: LoadScenario = {
   seed: seedSmallImage,
   cases: [
     readCase('by tag, 1 client', { paths: [TAG_PATH], clients: 1 }),
+    readCase('by tag, 8 clients', { paths: [TAG_PATH] }),
+    readCase('by digest, 8 clients', { paths: [DIGEST_PATH] }),
+  ],
+};
+
+const manifestGetWithAccess: LoadScenario = {
+  kind: 'load',
+  name: 'manifest-get-access',
+  title: 'GET of one small manifest: nothing configured beside signing in under 1000 policies',
+  store: 'empty',
+  writes: false,
+  access: true,
+  seed: seedSmallImage,
+  cases: [
     readCase('by tag, 8 clients', { paths: [TAG_PATH] }),
     readCase('by digest, 8 clients', { paths: [DIGEST_PATH] }),
   ],
@@ -167,6 +182,7 @@ function manyRepositories(count: 1000 | 10_000): LoadScenario {
 
 export const manifestScenarios: LoadScenario[] = [
   manifestGet,
+  manifestGetWithAccess,
   head,
   manyTags,
   tagList,

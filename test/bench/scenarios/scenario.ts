@@ -41,6 +41,8 @@ export interface LoadScenario extends Described {
   writes: boolean;
   /** Only for subjects with the referrers API. */
   referrers?: boolean;
+  /** Ours beside itself with ways to sign in and policies; others do not take part. */
+  access?: boolean;
   /** One turn without warm-up: for what takes long. */
   once?: boolean;
   /** Pushes what the cases read, and checks that it is there. */

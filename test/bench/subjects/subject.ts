@@ -13,6 +13,10 @@ export interface Subject {
   durable: boolean | null;
   /** Whether a repository listing such as referrers can be asked of it. */
   hasReferrers: boolean;
+  /** The same registry with ways to sign in and many policies; absent where that is not measured. */
+  readonly withAccess?: () => Subject;
+  /** The Authorization header of somebody who may do everything in `bench/`. */
+  authorization?: string;
   /** Why this store cannot be had here, or null when it can. */
   refuses(store: StoreName): string | null;
   /** Makes the store in the folder before the first start; starting again later keeps it. */

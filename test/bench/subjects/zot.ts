@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { writeOciLayout } from '../fixtures/oci-layout.ts';
 import { repositoriesOf } from '../fixtures/stores.ts';
 import { answering, freePort, launch, tailOf, terminate, type LogTarget } from './server-process.ts';
+import { AUTHORIZATION, WITH_ACCESS, accessOf } from './access.ts';
 import type { Subject } from './subject.ts';
 
 const SOURCE_ENTRY = fileURLToPath(new URL('../../../src/bin/zot.ts', import.meta.url));
@@ -18,6 +19,8 @@ export interface ZotOptions {
   workers: number | null;
   /** Write CPU profiles of all processes into this folder. */
   profileFolder: string | null;
+  /** With a password file and a thousand policies. */
+  access?: boolean;
 }
 
 /** This registry, with one folder and no access rules, like the reference. */
@@ -27,6 +30,12 @@ export function zotSubject(options: ZotOptions): Subject {
     kind: 'zot',
     durable: options.commit,
     hasReferrers: true,
+    ...(options.access === true
+      ? { authorization: AUTHORIZATION }
+      : {
+          withAccess: () =>
+            zotSubject({ ...options, label: `${options.label} ${WITH_ACCESS}`, access: true }),
+        }),
     refuses: () => null,
     fill(store, root) {
       for (const repository of repositoriesOf(store)) writeOciLayout(root, repository);
@@ -34,7 +43,8 @@ export function zotSubject(options: ZotOptions): Subject {
     async start(root) {
       const origin = { host: '127.0.0.1', port: await freePort() };
       const configPath = `${root}.config.json`;
-      writeFileSync(configPath, JSON.stringify(configuration(options, root, origin.port)));
+      const access = options.access === true ? accessOf(`${root}.htpasswd`) : {};
+      writeFileSync(configPath, JSON.stringify(configuration(options, root, { port: origin.port, access })));
       const logPath = `${root}.log`;
       const child = launch({
         command: commandOf(options, configPath),
@@ -60,11 +70,15 @@ export function commandOf(options: Pick<ZotOptions, 'executable'>, configPath: s
   return [...entry, 'serve', configPath];
 }
 
-function configuration({ commit, workers }: ZotOptions, root: string, port: number): object {
+function configuration(
+  { commit, workers }: ZotOptions,
+  root: string,
+  { port, access }: { port: number; access: object },
+): object {
   return {
     distSpecVersion: '1.1.1',
     storage: { rootDirectory: root, commit },
-    http: { address: '127.0.0.1', port: String(port), ...(workers === null ? {} : { workers }) },
+    http: { address: '127.0.0.1', port: String(port), ...(workers === null ? {} : { workers }), ...access },
     log: { level: 'info' },
   };
 }
