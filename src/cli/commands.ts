@@ -158,6 +158,50 @@ const check: Command = {
   },
 };
 
+const htpasswd: Command = {
+  name: 'htpasswd',
+  summary: 'Add, change and remove the users of a password file.',
+  description: [
+    'Changes the file of `http.auth.htpasswd.path`: add, set (a new password), remove, list or verify.',
+    'The password is asked for at the terminal, or read from standard input with --stdin. It is never an argument,',
+    'since all users of a machine can see those. Stored is a bcrypt hash.',
+    'The file is replaced as a whole and keeps its mode and owner; a running server takes it over within a second.',
+    'Exit code 1 when verify finds the password wrong.',
+  ].join('\n'),
+  args: [
+    { name: 'action', required: true, help: 'add, set, remove, list or verify.' },
+    { name: 'file', required: true, help: 'The password file; add makes it when there is none.' },
+    { name: 'user', required: false, help: 'The name of the user; not for list.' },
+  ],
+  flags: [
+    { name: 'stdin', help: 'Read the password from the first line of standard input.' },
+    {
+      name: 'cost',
+      value: 'number',
+      help: 'The cost of the hash, 4 to 17; 10 unless given. Each step doubles the time.',
+    },
+    json,
+  ],
+  examples: [
+    'zot htpasswd add /etc/zot/htpasswd alice',
+    'zot htpasswd set /etc/zot/htpasswd alice --stdin < password.txt',
+    'zot htpasswd list /etc/zot/htpasswd',
+  ],
+  async run(call, io) {
+    const { htpasswdCommand } = await import('./htpasswd.ts');
+    const [action = '', path = '', user = ''] = call.positionals;
+    const args = {
+      action,
+      path,
+      user,
+      stdin: call.isSet('stdin'),
+      cost: call.findValue('cost'),
+      json: call.isSet('json'),
+    };
+    return htpasswdCommand(args, io, process.stdin);
+  },
+};
+
 const licenses: Command = {
   name: 'licenses',
   summary: 'Print the licences of everything in this executable.',
@@ -208,6 +252,7 @@ export const zotCommands: readonly Command[] = [
   check,
   ...storageCommands,
   access,
+  htpasswd,
   licenses,
   keeper,
   worker,

@@ -4,7 +4,10 @@ import fc from 'fast-check';
 import { AttemptLedger } from './attempt-ledger.ts';
 import type { Attempt } from './attempt-ledger.ts';
 
-const attempt = (subject: string, address: string, secret = 'wrong'): Attempt => ({
+let guesses = 0;
+
+/** An attempt with a secret that was not tried before, unless one is given. */
+const attempt = (subject: string, address: string, secret = `guess ${(guesses += 1)}`): Attempt => ({
   subject,
   address,
   credential: `${subject} ${secret}`,
@@ -34,13 +37,13 @@ async function waitOf(ledger: AttemptLedger, one: Attempt): Promise<number> {
 describe('the ledger of attempts', () => {
   test('a few mistakes cost nothing, then each doubles the delay, up to five minutes', async () => {
     const { ledger, wait } = ledgerAt();
-    const one = attempt('alice', '10.0.0.1');
-    for (let mistake = 0; mistake < 4; mistake += 1) assert.ok(await fail(ledger, one));
-    assert.equal(await waitOf(ledger, one), 0);
+    const one = (): Attempt => attempt('alice', '10.0.0.1');
+    for (let mistake = 0; mistake < 4; mistake += 1) assert.ok(await fail(ledger, one()));
+    assert.equal(await waitOf(ledger, one()), 0);
     const delays: number[] = [];
     for (let mistake = 0; mistake < 12; mistake += 1) {
-      assert.ok(await fail(ledger, one));
-      const delay = await waitOf(ledger, one);
+      assert.ok(await fail(ledger, one()));
+      const delay = await waitOf(ledger, one());
       delays.push(delay);
       wait(delay);
     }
@@ -50,11 +53,11 @@ describe('the ledger of attempts', () => {
 
   test('what is refused is not counted: the delay ends however often one asks', async () => {
     const { ledger, wait } = ledgerAt();
-    const one = attempt('alice', '10.0.0.1');
-    for (let mistake = 0; mistake < 5; mistake += 1) await fail(ledger, one);
-    for (let again = 0; again < 1000; again += 1) assert.equal(await fail(ledger, one), false);
+    const one = (): Attempt => attempt('alice', '10.0.0.1');
+    for (let mistake = 0; mistake < 5; mistake += 1) await fail(ledger, one());
+    for (let again = 0; again < 1000; again += 1) assert.equal(await fail(ledger, one()), false);
     wait(1001);
-    assert.ok(await fail(ledger, one));
+    assert.ok(await fail(ledger, one()));
   });
 
   test('a right password ends the delays of its name', async () => {
@@ -96,6 +99,14 @@ describe('the ledger of attempts', () => {
     assert.deepEqual(await ledger.admitAttempt(own), { admitted: true, known: true });
   });
 
+  test('the same wrong credentials again are no new guess', async () => {
+    const { ledger } = ledgerAt();
+    for (let again = 0; again < 100; again += 1) {
+      assert.ok(await fail(ledger, attempt('alice', '10.0.0.1', 'of last year')));
+    }
+    assert.equal(await waitOf(ledger, attempt('alice', '10.0.0.1', 'new')), 0);
+  });
+
   test('known credentials that turn out wrong are known no longer', async () => {
     const { ledger, wait } = ledgerAt();
     const own = attempt('alice', '10.0.0.1', 'old');
@@ -110,35 +121,35 @@ describe('the ledger of attempts', () => {
 
   test('guesses made at the same time are bounded, and one at a time once some have failed', async () => {
     const { ledger, wait } = ledgerAt();
-    const one = attempt('alice', '10.0.0.1');
-    const answers = await Promise.all(Array.from({ length: 500 }, () => ledger.admitAttempt(one)));
+    const one = (): Attempt => attempt('alice', '10.0.0.1');
+    const answers = await Promise.all(Array.from({ length: 500 }, () => ledger.admitAttempt(one())));
     const admitted = answers.filter((answer) => answer.admitted).length;
     assert.equal(admitted, 64);
-    for (let at = 0; at < admitted; at += 1) await ledger.settleAttempt(one, 'wrong');
+    for (let at = 0; at < admitted; at += 1) await ledger.settleAttempt(one(), 'wrong');
     wait(400_000);
-    const later = await Promise.all(Array.from({ length: 500 }, () => ledger.admitAttempt(one)));
+    const later = await Promise.all(Array.from({ length: 500 }, () => ledger.admitAttempt(one())));
     assert.equal(later.filter((answer) => answer.admitted).length, 1);
   });
 
   test('a quarter of an hour without a mistake forgets', async () => {
     const { ledger, wait } = ledgerAt();
-    const one = attempt('alice', '10.0.0.1');
-    for (let mistake = 0; mistake < 5; mistake += 1) await fail(ledger, one);
+    const one = (): Attempt => attempt('alice', '10.0.0.1');
+    for (let mistake = 0; mistake < 5; mistake += 1) await fail(ledger, one());
     wait(15 * 60_000 + 1);
-    for (let mistake = 0; mistake < 4; mistake += 1) assert.ok(await fail(ledger, one));
+    for (let mistake = 0; mistake < 4; mistake += 1) assert.ok(await fail(ledger, one()));
   });
 
   test('guesses that come and go in any order are never more than the delays allow', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 20_000 }), { maxLength: 200 }), async (pauses) => {
         const { ledger, wait } = ledgerAt();
-        const one = attempt('alice', '10.0.0.1');
+        const one = (): Attempt => attempt('alice', '10.0.0.1');
         let guesses = 0;
         let elapsedMs = 0;
         for (const pause of pauses) {
           wait(pause);
           elapsedMs += pause;
-          if (await fail(ledger, one)) guesses += 1;
+          if (await fail(ledger, one())) guesses += 1;
         }
         // Five are free; the delays after them add up to (2^n - 1) seconds, or five minutes each.
         const paid = Math.floor(Math.log2(elapsedMs / 1000 + 1)) + Math.floor(elapsedMs / 300_000) + 1;

@@ -1,11 +1,12 @@
 /**
  * Counts failed attempts (of signing in) by subject and address, and says how long the next one has to wait.
  *
- * Owns: counts by (subject, address), counts by address, and the credentials that were right before. All three are
+ * Owns: counts by (subject, address), counts by address, and the credentials that were right or wrong before. All are
  * bounded in number, the longest unused are forgotten first, and live in one process only.
  *
  * An attacker is slowed down, nobody is locked out: delays end, and whoever comes with credentials that were right
- * within the last day is not delayed at all, whatever others do from the same address or to the same name.
+ * within the last day is not delayed at all, whatever others do from the same address or to the same name. The same
+ * wrong credentials again are no new guess, and not counted: a program that was not told of a new password delays nobody.
  */
 
 export interface Attempt {
@@ -58,6 +59,7 @@ export class AttemptLedger implements AttemptDesk {
   #byPair = new Map<string, Count>();
   #byAddress = new Map<string, Count>();
   #known = new Map<string, number>();
+  #wrong = new Map<string, number>();
   #now: () => number;
 
   /** `now` gives milliseconds that only grow. */
@@ -92,6 +94,8 @@ export class AttemptLedger implements AttemptDesk {
       return;
     }
     this.#known.delete(attempt.credential);
+    if ((this.#wrong.get(attempt.credential) ?? 0) > nowMs) return;
+    keep(this.#wrong, attempt.credential, nowMs + FORGET_MS);
     keep(this.#byPair, pairOf(attempt), failed(fresh(pair, nowMs), BY_PAIR, nowMs));
     keep(this.#byAddress, attempt.address, failed(fresh(address, nowMs), BY_ADDRESS, nowMs));
   }

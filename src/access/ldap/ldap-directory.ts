@@ -78,6 +78,10 @@ export class LdapDirectory implements PasswordSource, Voucher {
     return true;
   }
 
+  stampOf(): null {
+    return null;
+  }
+
   async standing(username: string): Promise<Standing | null> {
     const known = this.#standings.get(username);
     const ageMs = known === undefined ? Number.POSITIVE_INFINITY : performance.now() - known.atMs;

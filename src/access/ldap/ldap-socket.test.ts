@@ -19,7 +19,7 @@ async function refusal(
 ): Promise<string> {
   const server = createServer((socket) => {
     socket.on('error', () => undefined);
-    socket.once('data', (question) => serve(socket, question));
+    socket.once('data', (question: Buffer) => serve(socket, question));
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;

@@ -58,6 +58,11 @@ export class HtpasswdUsers implements PasswordSource, Voucher {
     return entry !== undefined && (proof === null || proof === proofOf(entry));
   }
 
+  stampOf(username: string): string {
+    const entry = this.#file.content.users.get(username);
+    return entry === undefined ? 'absent' : proofOf(entry);
+  }
+
   async standing(username: string, proof: string | null): Promise<Standing | null> {
     return this.holds(username, proof) ? { groups: [] } : null;
   }

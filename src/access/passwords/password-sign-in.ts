@@ -1,8 +1,8 @@
 /**
  * Signing in with a name and a password, whatever knows them: the password file, a directory, or both in turn.
  *
- * The order: what is remembered -> the same credentials under way -> may they be tried (`#lib/attempt-ledger`) ->
- * each source -> counted, remembered. Right credentials are verified again before they are forgotten, beside the
+ * The order: what is remembered, right or wrong -> the same credentials under way -> may they be tried
+ * (`#lib/attempt-ledger`) -> each source -> counted, remembered. Right credentials are verified again before they are forgotten, beside the
  * requests that use them.
  */
 import type { AttemptDesk, AttemptOutcome } from '#lib/attempt-ledger';
@@ -14,6 +14,8 @@ import type { AccessRequest, AuditEvent, Refused } from '../contract.ts';
 import { CredentialCache, credentialTag } from '../credential-cache.ts';
 import { HashingBusy } from './password-hashing.ts';
 import type { PasswordProof, PasswordSource } from './password-source.ts';
+import { WrongCredentials } from './wrong-credentials.ts';
+import type { Stamp } from './wrong-credentials.ts';
 
 export interface PasswordSignInParts {
   /** Asked in turn until one says yes. */
@@ -39,11 +41,13 @@ type Verdict = VerifiedUser | Refused;
 export class PasswordSignIn {
   #parts: PasswordSignInParts;
   #cache: CredentialCache<VerifiedUser>;
+  #wrongs: WrongCredentials;
   #underWay = new Map<string, Promise<Verdict>>();
 
   constructor(parts: PasswordSignInParts) {
     this.#parts = parts;
     this.#cache = new CredentialCache(parts.rememberMs);
+    this.#wrongs = new WrongCredentials(parts.sources);
   }
 
   /** The source that is asked first. */
@@ -63,6 +67,7 @@ export class PasswordSignIn {
       if (found.isAging) this.#refresh(tag, credentials, request.clientAddress);
       return found.value;
     }
+    if (this.#wrongs.has(tag, credentials.username)) return wrong(credentials.username);
     return this.#verifyOnce(tag, credentials, request.clientAddress);
   }
 
@@ -98,10 +103,12 @@ export class PasswordSignIn {
     const admission = await attempts.admitAttempt(attempt);
     if (!admission.admitted) return this.#throttled(username, admission.retryAfterMs);
     let outcome: AttemptOutcome = 'undecided';
+    // Taken before: what changes while the password is verified has not been looked at.
+    const stamp = this.#wrongs.stampOf(username);
     try {
       const verified = await this.#askSources({ ...credentials, source: address, known: admission.known });
       outcome = verified === null ? 'wrong' : 'right';
-      return verified === null ? this.#wrong(tag, username) : this.#right(tag, verified);
+      return verified === null ? this.#wrong(tag, username, stamp) : this.#right(tag, verified);
     } catch (error) {
       if (error instanceof HashingBusy) return this.#throttled(username, error.retryAfterMs);
       throw error;
@@ -129,13 +136,18 @@ export class PasswordSignIn {
     return verified;
   }
 
-  #wrong(tag: string, username: string): Refused {
+  #wrong(tag: string, username: string, stamp: Stamp): Refused {
     this.#cache.forget(tag);
-    return { refused: true, reason: 'wrong user or password', username };
+    this.#wrongs.remember(tag, stamp);
+    return wrong(username);
   }
 
   #throttled(username: string, retryAfterMs: number): Refused {
     const retryAfterSeconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
     return { refused: true, reason: 'too many failed sign-ins', username, retryAfterSeconds };
   }
+}
+
+function wrong(username: string): Refused {
+  return { refused: true, reason: 'wrong user or password', username };
 }

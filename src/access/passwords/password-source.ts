@@ -20,5 +20,10 @@ export interface PasswordSource {
   verify(attempt: PasswordAttempt): Promise<PasswordProof | null>;
   /** Whether what was verified still holds, as far as that can be said at once. */
   holds(username: string, proof: string | null): boolean;
+  /**
+   * A text that changes when a password of the user that was wrong may have become right; `null` where that cannot be
+   * seen.
+   */
+  stampOf(username: string): string | null;
   close(): Promise<void>;
 }
