@@ -171,6 +171,7 @@ export class Uploads {
 
   /** Ends a session and forgets its bytes (distribution-spec, "Canceling an upload"). */
   async cancel(upload: UploadRef): Promise<void> {
+    this.#parts.guard.requireWritable();
     this.#hashes.delete(upload.id);
     if (!(await this.#parts.keeper.cancelUpload(upload))) throw unknownUpload(upload);
   }
