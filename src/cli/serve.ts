@@ -10,6 +10,8 @@ import { ConfigReloader } from '../processes/config-reloader.ts';
 import { listenAddress } from '../processes/listen.ts';
 import type { ListenAddress } from '../processes/listen.ts';
 import { requireFeatures } from '../processes/missing-features.ts';
+import { ServerSignals } from '../processes/server-signals.ts';
+import type { SignalTarget } from '../processes/server-signals.ts';
 import { startSingle } from '../processes/single.ts';
 import type { RunningServer } from '../processes/single.ts';
 
@@ -20,7 +22,7 @@ export interface ServeArguments {
   readonly forceReparse: boolean;
 }
 
-type Running = RunningServer & { reopenLogs?(): void; kill?(): void };
+type Running = RunningServer & SignalTarget;
 
 /** `zot serve`: runs until it is told to stop. Gives the exit code. */
 export async function serveCommand(args: ServeArguments): Promise<number> {
@@ -29,16 +31,23 @@ export async function serveCommand(args: ServeArguments): Promise<number> {
   try {
     const { config, warnings } = load(args);
     log = openLog(config.log);
+    const signals = new ServerSignals(log);
     announce(config, warnings, log.logger);
     requireFeatures(config, { strict: args.strict, logger: log.logger });
     const running = await start(config, log, args);
+    signals.attach(running);
     greet(config, running.url);
     log.logger.info({ url: running.url }, 'listening');
     void log.flush();
     trimMemoryWhenReady();
     const reloader =
       args.path === undefined ? null : watchConfig({ ...args, path: args.path }, config, running, log);
-    return await untilStopped(running, log, reloader);
+    const signal = await signals.stop;
+    log.logger.info({ signal }, 'received signal');
+    await reloader?.close();
+    await running.stop();
+    log.logger.info('stopped');
+    return 0;
   } catch (error) {
     if (error instanceof ConfigError) {
       for (const problem of error.problems) process.stderr.write(`Error: ${formatProblem(problem)}\n`);
@@ -136,29 +145,4 @@ function watchConfig(
       };
     },
   });
-}
-
-/** Waits for a signal. The first lets running requests finish; the second stops at once. */
-async function untilStopped(running: Running, log: Log, reloader: ConfigReloader | null): Promise<number> {
-  const signalled = Promise.withResolvers<NodeJS.Signals>();
-  let signals = 0;
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      signals += 1;
-      signalled.resolve(signal);
-      if (signals < 2) return;
-      running.kill?.();
-      void log.flush().then(() => process.exit(1));
-    });
-  }
-  process.on('SIGUSR2', () => {
-    log.reopen();
-    running.reopenLogs?.();
-  });
-  const signal = await signalled.promise;
-  log.logger.info({ signal }, 'received signal');
-  await reloader?.close();
-  await running.stop();
-  log.logger.info('stopped');
-  return 0;
 }

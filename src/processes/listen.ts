@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from 'node:fs';
+import { lstatSync, rmSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { StartError } from '#lib/start-error';
@@ -59,7 +59,10 @@ export async function claimPort(address: { host: string; port: number }): Promis
 
 /** A socket file that nobody answers on was left by a process that is gone. */
 async function removeStaleSocket(path: string): Promise<void> {
-  if (!existsSync(path)) return;
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return;
+  // Whatever else has this name is somebody's, and not ours to remove.
+  if (!found.isSocket()) throw new StartError(`${path} exists and is no socket: see http.address`);
   const answered = await new Promise<boolean>((resolve) => {
     const socket = connect(path);
     socket.once('connect', () => {
