@@ -65,7 +65,18 @@ export async function endOf(running: RunningProcess, timeoutMs = 20_000): Promis
 export async function childrenOf(pid: number): Promise<{ pid: number; words: string }[]> {
   const list = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
   const pids = list.split(' ').filter((text) => text.trim() !== '');
-  return Promise.all(
-    pids.map(async (text) => ({ pid: Number(text), words: await readFile(`/proc/${text}/cmdline`, 'utf8') })),
+  const children = await Promise.all(
+    pids.map(async (text) => ({ pid: Number(text), words: await wordsOf(text) })),
   );
+  return children.filter(({ words }) => words !== '');
+}
+
+/** The command line of a process; '' when it has ended. */
+async function wordsOf(pid: string): Promise<string> {
+  try {
+    return await readFile(`/proc/${pid}/cmdline`, 'utf8');
+  } catch (error) {
+    if (['ENOENT', 'ESRCH'].includes(String((error as NodeJS.ErrnoException).code))) return '';
+    throw error;
+  }
 }
