@@ -75,7 +75,15 @@ export const layers: readonly Layer[] = [
     types: ['#config'],
     // Directories are reached over sockets of our own making: see ldap/ldap-socket.ts.
     node: [...fileNode, 'node:net', 'node:tls'],
-    packages: ['@marcbachmann/cel-js', 're2js', 'bcryptjs', 'ldapts'],
+    packages: [
+      '@marcbachmann/cel-js',
+      're2js',
+      'bcryptjs',
+      'ldapts',
+      'jose',
+      'openid-client',
+      '@aws-sdk/client-secrets-manager',
+    ],
   },
   {
     folder: 'tasks',

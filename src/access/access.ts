@@ -8,6 +8,8 @@ import { METHODS } from './methods.ts';
 import { openPolicy } from './policy/open-policy.ts';
 import type { PlacedAuthenticator } from './identification.ts';
 import { openSharedMethods } from './shared-methods.ts';
+import type { SharedMethods } from './shared-methods.ts';
+import { TokenEndpoint } from './token/token-endpoint.ts';
 
 export { ANONYMOUS } from './contract.ts';
 export { isRefused } from './identification.ts';
@@ -30,12 +32,15 @@ export type {
   Authenticator,
   Decision,
   Identity,
+  OpenidDesk,
   Question,
   Refused,
   Scope,
   SessionDesk,
   SessionRecord,
   SignedIn,
+  TokenAnswer,
+  TokenDesk,
   Wanted,
 } from './contract.ts';
 
@@ -61,10 +66,16 @@ export async function openAccess(config: Config, parts: AccessParts): Promise<Ac
       realm: config.http.realm,
       sessions: configured.some(({ method }) => method === 'session') ? shared.sessions : null,
       apiKeys: configured.some(({ method }) => method === 'apikey') ? shared.apiKeys : null,
+      tokens: tokenEndpoint(config, shared),
+      openid: null,
       closeShared: () => shared.close(),
     });
   } catch (error) {
     await Promise.allSettled([shared.close(), ...opened.map(({ authenticator }) => authenticator.close())]);
     throw error;
   }
+}
+
+function tokenEndpoint(config: Config, { oidc, ownTokens }: SharedMethods): TokenEndpoint | null {
+  return oidc === null && ownTokens === null ? null : new TokenEndpoint({ config, oidc, own: ownTokens });
 }

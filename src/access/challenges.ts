@@ -1,4 +1,4 @@
-import type { Authenticator, Wanted } from './contract.ts';
+import type { AccessRequest, Authenticator, Wanted } from './contract.ts';
 
 /** As zot, which takes it from the specification of HTTP. */
 const DEFAULT_REALM = 'Authorization Required';
@@ -14,8 +14,10 @@ export class Challenges {
     this.#basic = onlyTokens ? null : `Basic realm=${quoted(realm === '' ? DEFAULT_REALM : realm)}`;
   }
 
-  for(wanted: Wanted | null): readonly string[] {
-    const values = this.#authenticators.map((authenticator) => authenticator.challenge?.(wanted) ?? null);
+  for(wanted: Wanted | null, request: AccessRequest): readonly string[] {
+    const values = this.#authenticators.map(
+      (authenticator) => authenticator.challenge?.(wanted, request) ?? null,
+    );
     return [...new Set([...values, this.#basic])].filter((value) => value !== null);
   }
 }

@@ -4,12 +4,15 @@ import { ANONYMOUS } from './contract.ts';
 import type {
   Access,
   AccessRequest,
+  Action,
   ApiKeyDesk,
   Decision,
   Identity,
+  OpenidDesk,
   Question,
   Refused,
   SessionDesk,
+  TokenDesk,
   Wanted,
 } from './contract.ts';
 import { Identification } from './identification.ts';
@@ -23,6 +26,8 @@ export interface ComposedParts {
   readonly realm: string;
   readonly sessions: SessionDesk | null;
   readonly apiKeys: ApiKeyDesk | null;
+  readonly tokens: TokenDesk | null;
+  readonly openid: OpenidDesk | null;
   /** Closes what the ways to sign in share. */
   readonly closeShared: () => Promise<void>;
 }
@@ -36,8 +41,11 @@ export const OPEN_ACCESS: Access = {
   open: true,
   sessions: null,
   apiKeys: null,
+  tokens: null,
+  openid: null,
   identify: () => Promise.resolve(ANONYMOUS),
   decide: () => ALLOWED,
+  reaches: () => true,
   sees: () => true,
   admits: () => true,
   isAdmin: () => true,
@@ -56,6 +64,8 @@ export class ComposedAccess implements Access {
   readonly open = false;
   readonly sessions: SessionDesk | null;
   readonly apiKeys: ApiKeyDesk | null;
+  readonly tokens: TokenDesk | null;
+  readonly openid: OpenidDesk | null;
   #parts: ComposedParts;
   #identification: Identification;
   #challenges: Challenges;
@@ -64,6 +74,8 @@ export class ComposedAccess implements Access {
     this.#parts = parts;
     this.sessions = parts.sessions;
     this.apiKeys = parts.apiKeys;
+    this.tokens = parts.tokens;
+    this.openid = parts.openid;
     this.#identification = new Identification(parts.authenticators);
     this.#challenges = new Challenges(
       parts.authenticators.map(({ authenticator }) => authenticator),
@@ -91,6 +103,13 @@ export class ComposedAccess implements Access {
     const { policy } = this.#parts;
     if (policy !== null) return policy.decide(question);
     return isSomebody(question.identity) ? ALLOWED : DENIED;
+  }
+
+  reaches(identity: Identity, repo: RepoName, action: Action): boolean {
+    const { scope, scopeOnly } = identity;
+    if (scope === null ? scopeOnly : !scope.permits(repo, action)) return false;
+    const { policy } = this.#parts;
+    return policy === null ? isSomebody(identity) : policy.reaches(identity, repo, action);
   }
 
   sees(identity: Identity, repo: RepoName, request: AccessRequest): boolean {
@@ -135,7 +154,7 @@ export class ComposedAccess implements Access {
   }
 
   challenges(request: AccessRequest, wanted: Wanted | null): readonly string[] {
-    return request.headers[UI_HEADER] === UI_NAME ? [] : this.#challenges.for(wanted);
+    return request.headers[UI_HEADER] === UI_NAME ? [] : this.#challenges.for(wanted, request);
   }
 
   async close(): Promise<void> {

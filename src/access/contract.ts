@@ -66,6 +66,10 @@ export interface Identity {
   readonly scopeOnly: boolean;
   /** Who vouches for the user, where the method does not say it: `ldap` behind a session. See `users/origins.ts`. */
   readonly origin?: string;
+  /** Digest of the stored password that was right: a token ends when that changes. */
+  readonly proof?: string | null;
+  /** Hash of the API key that was shown: a token ends with it. */
+  readonly apiKeyHash?: string;
   /** Headers of the answer, such as the cookies of a session that this sign-in began. */
   readonly headers?: Readonly<Record<string, string | readonly string[]>>;
 }
@@ -107,7 +111,7 @@ export interface Authenticator {
    */
   identify(request: AccessRequest): Promise<Identity | Refused | null>;
   /** The `WWW-Authenticate` value of this way; absent where it is the one of Basic, or where there is none. */
-  challenge?(wanted: Wanted | null): string | null;
+  challenge?(wanted: Wanted | null, request: AccessRequest): string | null;
   close(): Promise<void>;
 }
 
@@ -137,10 +141,19 @@ export interface Access {
   readonly sessions: SessionDesk | null;
   /** `null` where API keys are off. */
   readonly apiKeys: ApiKeyDesk | null;
+  /** `null` where `/zot/auth/token` has nothing to do. */
+  readonly tokens: TokenDesk | null;
+  /** `null` without providers. */
+  readonly openid: OpenidDesk | null;
   /** Who is asking. */
   identify(request: AccessRequest): Promise<Identity | Refused>;
   /** May they. */
   decide(question: Question): Decision;
+  /**
+   * Whether they might do it, whatever conditions of policies say of this request: what a token may be narrowed to.
+   * The policies decide again when it is used.
+   */
+  reaches(identity: Identity, repo: RepoName, action: Action): boolean;
   /** Whether lists show a repository to them; never more than `decide` for `read` would allow. */
   sees(identity: Identity, repo: RepoName, request: AccessRequest): boolean;
   /** Whether they may ask what names no repository (`/v2/`, lists that are filtered). */
@@ -185,6 +198,51 @@ export interface SessionDesk {
   end(request: Pick<AccessRequest, 'headers'>): Promise<EndedSession | null>;
   /** `Set-Cookie` values that make a browser forget. */
   expiredCookies(): readonly string[];
+}
+
+/** A request for a token, as `/zot/auth/token` gets it. */
+export interface TokenAsk {
+  readonly request: AccessRequest;
+  /** Of a form; `null` when there is none. */
+  readonly form: URLSearchParams | null;
+}
+
+/** An answer that goes to the client as it is. */
+export interface TokenAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly body: Buffer;
+}
+
+/** Gives out tokens, exchanges them, or has them given out by another token server. */
+export interface TokenDesk {
+  /** Throws `UNAUTHORIZED`, `REQUEST_INVALID`, `TOOMANYREQUESTS`, or 502 when another server does not answer. */
+  answer(ask: TokenAsk, access: Pick<Access, 'identify' | 'reaches'>): Promise<TokenAnswer>;
+}
+
+/** The way to a provider. */
+export interface SignInStart {
+  /** Where the browser goes. */
+  readonly location: string;
+  readonly cookies: readonly string[];
+}
+
+/** Somebody who came back from a provider. */
+export interface SignInEnd {
+  readonly user: SignedIn;
+  /** Where the browser goes; '' nowhere. */
+  readonly callbackUi: string;
+  readonly cookies: readonly string[];
+}
+
+/** Signing in through OpenID Connect and OAuth2 providers. */
+export interface OpenidDesk {
+  /** Throws `REQUEST_INVALID` for an unknown provider, `UNAVAILABLE` when it cannot be asked. */
+  begin(provider: string, callbackUi: string, request: AccessRequest): Promise<SignInStart>;
+  /** Throws `UNAUTHORIZED` for whoever was not sent there from here, or did not sign in; `UNAVAILABLE`. */
+  finish(provider: string, request: AccessRequest): Promise<SignInEnd>;
+  /** Where a browser ends the session of a provider as well; `null` where it has no such place. */
+  endSessionUrl(ended: EndedSession, request: AccessRequest): Promise<string | null>;
 }
 
 export interface ApiKeyRequest {

@@ -16,6 +16,7 @@ export function joinAccounts(reader: AccountsReader, writer: AccountsWriter): Ac
     removeSession: (idHash) => writer.removeSession(idHash),
     setGroups: (origin, username, groups) => writer.setGroups(origin, username, groups),
     keepSharedKey: (name, key) => writer.keepSharedKey(name, key),
+    removeSharedKeys: (from, before) => writer.removeSharedKeys(from, before),
     removeExpired: (nowMs) => writer.removeExpired(nowMs),
   };
 }

@@ -36,6 +36,12 @@ export const METHODS: readonly SignInMethod[] = [
     isConfigured: ({ http }) => http.auth.ldap !== undefined,
   },
   {
+    method: 'token',
+    place: 'header',
+    key: 'http.auth.token',
+    isConfigured: ({ http }) => http.auth.token?.enable === true,
+  },
+  {
     method: 'oidc',
     place: 'header',
     key: 'http.auth.bearer.oidc',

@@ -7,6 +7,9 @@ import { availableParallelism } from 'node:os';
 import type { Config } from '#config';
 import type { Logger } from '#lib/logger';
 import { StartError } from '#lib/start-error';
+import { OidcTokens } from './oidc/oidc-tokens.ts';
+import { ownService } from './token/own-address.ts';
+import { OwnTokens } from './token/own-tokens.ts';
 import { ApiKeys, isApiKey } from './api-keys/api-keys.ts';
 import type { AccessParts, Accounts } from './contract.ts';
 import { openLdap } from './ldap/open-ldap.ts';
@@ -26,6 +29,10 @@ export interface SharedMethods {
   readonly origins: Origins;
   readonly sessions: Sessions;
   readonly apiKeys: ApiKeys;
+  /** `null` without issuers of identity tokens. */
+  readonly oidc: OidcTokens | null;
+  /** `null` where we give out no tokens. */
+  readonly ownTokens: OwnTokens | null;
   close(): Promise<void>;
 }
 
@@ -42,6 +49,9 @@ export async function openSharedMethods(config: Config, parts: AccessParts): Pro
     );
   }
   const keys = await cookieKeys(config, accounts);
+  // First, since it may refuse the configuration, and opens nothing that would have to be closed.
+  const issuers = auth.bearer?.oidc ?? [];
+  const oidc = issuers.length === 0 ? null : new OidcTokens(issuers, { accounts, logger });
   const hashing = new PasswordHashing(hashingThreads(config));
   const sources = await openSources(config, hashing, logger);
   const vouchers = sources.map((source): [string, Voucher] => [source.method, source]);
@@ -50,17 +60,27 @@ export async function openSharedMethods(config: Config, parts: AccessParts): Pro
   const secure = tls !== undefined || auth.secureSession === true;
   const sessions = new Sessions({ accounts, origins, codec: new CookieCodec(keys), secure, logger, now });
   const apiKeys = new ApiKeys({ accounts, origins, logger, now });
+  const ownTokens = openOwnTokens(config, accounts, origins);
   const passwords = sources.length === 0 ? null : await passwordSignIn(config, parts, sources);
   return {
     passwords,
     origins,
     sessions,
     apiKeys,
+    oidc,
+    ownTokens,
     close: async () => {
       sessions.close();
+      oidc?.close();
       await Promise.all([apiKeys.close(), hashing.close(), ...sources.map((source) => source.close())]);
     },
   };
+}
+
+function openOwnTokens(config: Config, accounts: Accounts, origins: Origins): OwnTokens | null {
+  const { token } = config.http.auth;
+  if (token?.enable !== true) return null;
+  return new OwnTokens({ accounts, origins, service: ownService(config), lifetimeMs: token.lifetime });
 }
 
 /** The password file before the directory. */

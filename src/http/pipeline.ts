@@ -4,7 +4,7 @@
  */
 import type { FastifyRequest } from 'fastify';
 import { ANONYMOUS, isRefused } from '#access';
-import type { Access, Identity, Refused } from '#access';
+import type { Access, Identity, Refused, Wanted } from '#access';
 import { RegistryError } from '#oci/errors';
 import { HttpAccessRequest } from './access-request.ts';
 import { JudgedCaller, challengeHeaders } from './caller.ts';
@@ -22,19 +22,26 @@ export async function authorize(
   route: Route,
   access: Access,
 ): Promise<JudgedCaller> {
-  const caller = await identifyCaller(request, access);
+  const caller = await identifyCaller(request, access, route.permission);
   request.caller = caller;
   permit(request, route.permission, caller);
   return caller;
 }
 
-/** Who is asking; for routes that anybody may call and that ask for themselves. Throws 401, 429 or 503. */
-export async function identifyCaller(request: FastifyRequest, access: Access): Promise<JudgedCaller> {
+/**
+ * Who is asking; for routes that anybody may call and that ask for themselves. Throws 401, with a challenge that
+ * names what the permission needs, 429 or 503.
+ */
+export async function identifyCaller(
+  request: FastifyRequest,
+  access: Access,
+  permission: Permission = 'public',
+): Promise<JudgedCaller> {
   const facts = new HttpAccessRequest(request);
   const found = await identified(access, facts);
   if (!isRefused(found)) return new JudgedCaller(access, facts, found, found.headers ?? {});
   if (found.asAnonymous === true) return new JudgedCaller(access, facts, ANONYMOUS, found.headers ?? {});
-  throw refusalOf(found, access, facts);
+  throw refusalOf(found, access.challenges(facts, wantedBy(request, permission)));
 }
 
 async function identified(access: Access, facts: HttpAccessRequest): Promise<Identity | Refused> {
@@ -48,7 +55,7 @@ async function identified(access: Access, facts: HttpAccessRequest): Promise<Ide
 }
 
 /** Wrong credentials: which part of them is wrong is for the audit log alone. */
-function refusalOf(refused: Refused, access: Access, facts: HttpAccessRequest): RegistryError {
+function refusalOf(refused: Refused, challenges: readonly string[]): RegistryError {
   const { retryAfterSeconds, headers } = refused;
   if (retryAfterSeconds !== undefined) {
     const message = 'too many failed sign-ins, try again later';
@@ -59,8 +66,22 @@ function refusalOf(refused: Refused, access: Access, facts: HttpAccessRequest): 
     });
   }
   return new RegistryError('UNAUTHORIZED', {
-    headers: { ...headers, ...challengeHeaders(access.challenges(facts, null)) },
+    headers: { ...headers, ...challengeHeaders(challenges) },
   });
+}
+
+/** What a token would have to permit: clients whose token is refused fetch the next one for that. */
+function wantedBy(request: FastifyRequest, permission: Permission): Wanted | null {
+  switch (permission) {
+    case 'read':
+    case 'create':
+    case 'delete':
+      return { repo: repoOf(request), action: permission };
+    case 'createOrUpdate':
+      return { repo: repoOf(request), action: 'create' };
+    default:
+      return null;
+  }
 }
 
 function permit(request: FastifyRequest, permission: Permission, caller: JudgedCaller): void {

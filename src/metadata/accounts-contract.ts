@@ -73,6 +73,8 @@ export interface AccountsWriter {
   setGroups(origin: string, username: string, groups: readonly string[]): Promise<void>;
   /** Keeps a shared key unless there is one; gives the one that is kept. */
   keepSharedKey(name: string, key: Buffer): Promise<Buffer>;
+  /** Removes the shared keys whose names sort from `from` to before `before`: keys that nobody uses any more. */
+  removeSharedKeys(from: string, before: string): Promise<void>;
   /** Removes sessions that have expired. Expired API keys stay, so that their owner sees them. */
   removeExpired(nowMs: number): Promise<void>;
 }

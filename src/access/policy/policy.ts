@@ -64,6 +64,18 @@ export class Policy {
     return trial.reason === null ? DENIED : { allowed: false, reason: trial.reason };
   }
 
+  /** Whether a rule grants it, whatever the conditions of the rule say. */
+  reaches(identity: Identity, repo: RepoName, action: Question['action']): boolean {
+    const bit = ACTION_BITS[action];
+    const entry = this.findEntry(repo);
+    const open = (identity.method === 'none' ? entry?.anonymousMask : entry?.defaultMask) ?? 0;
+    if ((open & bit) !== 0) return true;
+    return [entry, this.#admins].some((subjects) => {
+      const granted = subjects === null ? [] : [...grantsOf(subjects, identity)];
+      return granted.some((grants) => [grants, ...grants.conditional].some(({ mask }) => (mask & bit) !== 0));
+    });
+  }
+
   /** The entry of the longest pattern that matches. */
   findEntry(repo: RepoName): Entry | null {
     return this.#index.find(repo);

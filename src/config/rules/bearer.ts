@@ -17,6 +17,16 @@ export const checkBearer: Rule = (context) => {
   for (const [index, entry] of bearer.oidc.entries()) checkIssuer(context, entry, [...path, 'oidc', index]);
 };
 
+const SECOND_MS = 1000;
+const DAY_MS = 24 * 3600 * SECOND_MS;
+
+/** Our own tokens: the keys that sign them are used for a day. */
+export const checkTokens: Rule = ({ config, report }) => {
+  const { token } = config.http.auth;
+  if (token === undefined || (token.lifetime >= SECOND_MS && token.lifetime <= DAY_MS)) return;
+  report.error(['http', 'auth', 'token', 'lifetime'], 'the lifetime of tokens must be between 1s and 24h');
+};
+
 function checkKeySource({ report }: RuleContext, { cert, awsSecretsManager: aws }: Bearer): void {
   if (aws === undefined) return;
   const at = [...path, 'awsSecretsManager'];
@@ -32,8 +42,8 @@ function checkKeySource({ report }: RuleContext, { cert, awsSecretsManager: aws 
 
 function checkCompleteness({ report }: RuleContext, bearer: Bearer): void {
   const hasKey = bearer.cert !== '' || bearer.awsSecretsManager !== undefined;
-  const isBegun = bearer.realm !== '' || bearer.service !== '' || hasKey;
-  if (!isBegun && bearer.oidc.length > 0) return;
+  // Beside issuers a realm and a service without a key only say where clients get tokens.
+  if (!hasKey && bearer.oidc.length > 0) return;
   const parts = [
     ['realm', bearer.realm !== ''],
     ['service', bearer.service !== ''],

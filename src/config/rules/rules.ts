@@ -18,7 +18,7 @@ import {
   checkSessionDriver,
   warnOfMethodsBesideTokens,
 } from './auth.ts';
-import { checkBearer } from './bearer.ts';
+import { checkBearer, checkTokens } from './bearer.ts';
 import {
   checkMetricsPath,
   checkRedundant,
@@ -62,6 +62,7 @@ export const rules: readonly Rule[] = [
   checkMtls,
   checkOpenid,
   checkBearer,
+  checkTokens,
   warnOfMethodsBesideTokens,
   checkSync,
   warnOfRetentionOverlap,

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { duration, flag, integer, key, minutes, section, text, textList } from './key.ts';
+import { choice, duration, flag, integer, key, minutes, section, text, textList } from './key.ts';
 import { sessionDriver } from './drivers.ts';
 
 const ldap = () =>
@@ -47,6 +47,15 @@ const openidProvider = () =>
     tokenurl: key(
       text().default(''),
       'github only, together with `authurl`: where codes are changed for tokens.',
+    ),
+    apiurl: key(text().default(''), 'github only: where users, organizations and teams are asked for.', {
+      ours: true,
+      defaultText: '`https://api.github.com`, or `/api/v3` at the host of `authurl`',
+    }),
+    allowUnverifiedEmail: key(
+      flag().default(false),
+      'Accept an e-mail address as the user although the provider says that it is not verified.',
+      { ours: true },
     ),
     scopes: key(textList().default([]), 'The scopes to ask for. Required.'),
     claimMapping: key(
@@ -137,6 +146,18 @@ const bearer = () =>
       'A token service to which clients are sent.',
     ),
     oidc: key(z.array(bearerOidc()).default([]), 'Issuers whose identity tokens are accepted directly.'),
+    tokenClaims: key(
+      choice(['stated', 'required', 'unchecked'], () => 'write "stated", "required" or "unchecked"').default(
+        'stated',
+      ),
+      'What tokens of the token service must say. `stated`: an audience that a token names must be `service`. ' +
+        '`required`: `aud` and `exp` must be there, too. `unchecked`: the audience is not looked at, as in zot.',
+      { ours: true },
+    ),
+    issuers: key(textList().default([]), 'Who may have issued a token of the token service (`iss`).', {
+      ours: true,
+      defaultText: 'anybody who has the key, as in zot',
+    }),
   });
 
 const mtls = () =>
@@ -172,6 +193,15 @@ const sessionKeys = () => ({
   }),
 });
 
+/** Our own token service. */
+const tokenEndpoint = () =>
+  section({
+    enable: key(flag().default(false), 'Give out tokens at `/zot/auth/token`.', { ours: true }),
+    lifetime: key(duration().default(minutes(5)), 'How long a token is good for: one second to a day.', {
+      ours: true,
+    }),
+  });
+
 /** `http.auth`: the ways to sign in. */
 export const authSection = () =>
   section({
@@ -192,6 +222,11 @@ export const authSection = () =>
     ...sessionKeys(),
     ldap: key(ldap().optional(), 'Sign in through an LDAP directory.'),
     openid: key(openid().optional(), 'Sign in through OpenID Connect, or GitHub.'),
-    bearer: key(bearer().optional(), 'Accept tokens. All other ways to sign in are then off.'),
+    bearer: key(bearer().optional(), 'Accept tokens, beside the other ways to sign in.'),
+    token: key(
+      tokenEndpoint().optional(),
+      'Clients sign in once, by whichever way, and send short-lived tokens from then on.',
+      { ours: true },
+    ),
     mtls: key(mtls().optional(), 'Sign in with client certificates; needs `http.tls` with `cacert`.'),
   });

@@ -2,6 +2,7 @@ import type { Config } from '#config';
 import type { Route } from '../routes.ts';
 import { deleteApiKey, getApiKeys, postApiKey } from './api-keys.ts';
 import { postLogout } from './logout.ts';
+import { getToken } from './token.ts';
 
 /** A route of signing in and out. Its permission is `public` where the handler itself asks who is there. */
 export interface SessionRoute extends Route {
@@ -11,6 +12,13 @@ export interface SessionRoute extends Route {
 
 /** Every route below `/zot/auth/`. */
 export const SESSION_ROUTES: readonly SessionRoute[] = [
+  ...(['GET', 'POST'] as const).map((method): SessionRoute => ({
+    method,
+    url: '/zot/auth/token',
+    permission: 'public',
+    handler: getToken,
+    isConfigured: ({ http }) => hasTokens(http.auth),
+  })),
   {
     method: 'POST',
     url: '/zot/auth/logout',
@@ -35,6 +43,11 @@ export const SESSION_ROUTES: readonly SessionRoute[] = [
 
 type Auth = Config['http']['auth'];
 
+/** We give out tokens, or exchange those of issuers; requests are handed on beside that only, as in zot. */
+function hasTokens({ token, bearer }: Auth): boolean {
+  return token?.enable === true || (bearer?.oidc.length ?? 0) > 0;
+}
+
 function hasPasswords(auth: Auth): boolean {
   return (auth.htpasswd?.path ?? '') !== '' || auth.ldap !== undefined;
 }
@@ -42,8 +55,4 @@ function hasPasswords(auth: Auth): boolean {
 /** As in zot, OpenID brings API keys with it. */
 function hasApiKeys(auth: Auth): boolean {
   return auth.apikey || auth.openid !== undefined;
-}
-
-export function sessionRoutes(config: Config): readonly Route[] {
-  return SESSION_ROUTES.filter((route) => route.isConfigured(config));
 }

@@ -71,6 +71,7 @@ export class SqliteAccounts extends SqliteAccountsReader implements Accounts {
   #removeSession: StatementSync;
   #setGroups: StatementSync;
   #keepSharedKey: StatementSync;
+  #removeSharedKeys: StatementSync;
   #removeExpired: StatementSync;
 
   constructor(db: DatabaseSync) {
@@ -90,6 +91,7 @@ export class SqliteAccounts extends SqliteAccountsReader implements Accounts {
     this.#removeSession = db.prepare('DELETE FROM sessions WHERE id_hash = ?');
     this.#setGroups = db.prepare('INSERT OR REPLACE INTO user_groups VALUES (?, ?, ?)');
     this.#keepSharedKey = db.prepare('INSERT OR IGNORE INTO shared_keys VALUES (?, ?)');
+    this.#removeSharedKeys = db.prepare('DELETE FROM shared_keys WHERE name >= ? AND name < ?');
     this.#removeExpired = db.prepare('DELETE FROM sessions WHERE expires_ms <= ?');
   }
 
@@ -133,6 +135,10 @@ export class SqliteAccounts extends SqliteAccountsReader implements Accounts {
   async keepSharedKey(name: string, key: Buffer): Promise<Buffer> {
     this.#keepSharedKey.run(name, key);
     return (await this.findSharedKey(name)) ?? key;
+  }
+
+  async removeSharedKeys(from: string, before: string): Promise<void> {
+    this.#removeSharedKeys.run(from, before);
   }
 
   async removeExpired(nowMs: number): Promise<void> {

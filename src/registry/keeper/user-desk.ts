@@ -21,6 +21,7 @@ const METHODS: Readonly<Record<keyof UserDesk, true>> = {
   removeSession: true,
   setGroups: true,
   keepSharedKey: true,
+  removeSharedKeys: true,
   removeExpired: true,
   admitAttempt: true,
   settleAttempt: true,

@@ -224,6 +224,9 @@ const UPLOAD_STEPS: readonly RouteCase[] = [
 ];
 
 const SESSIONS: readonly RouteCase[] = [
+  // Not served in these worlds: token-endpoint.test.ts asks for them.
+  plain('GET /zot/auth/token', 'a token', 'nothing'),
+  plain('POST /zot/auth/token', 'a token by a form', 'nothing'),
   plain('POST /zot/auth/logout', 'signing out', 'nothing'),
   plain('GET /zot/auth/apikey', 'the keys of the caller', 'name'),
   {
