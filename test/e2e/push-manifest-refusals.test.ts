@@ -58,6 +58,13 @@ test('missing content is named, all of it', async () => {
   for (const { digest } of missing) assert.ok(errorOf(answer).message.includes(digest));
 });
 
+test('content is missing whatever the type of the config (zot: only with image configs)', async () => {
+  const helm = { ...configRow, mediaType: 'application/vnd.cncf.helm.config.v1+json' };
+  const chart = descriptorOf(contentOf('no chart', 'application/vnd.cncf.helm.chart.content.v1.tar+gzip'));
+  const answer = await refused(manifestOf({ config: helm, layers: [chart] }));
+  assert.equal(statusAndCode(answer), '400 MANIFEST_BLOB_UNKNOWN');
+});
+
 test('a missing child of an index is named', async () => {
   const child = contentOf('no child', OCI_MANIFEST);
   const answer = await refused(indexOf([descriptorOf(child)]));
