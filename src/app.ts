@@ -3,8 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { joinAccounts, openAccess } from '#access';
-import type { Accounts, AccountsReader } from '#access';
+import type { AccessParts, Accounts, AccountsReader } from '#access';
 import type { Config } from '#config';
+import { NO_AUDIT } from '#lib/audit-log';
+import type { AuditLog } from '#lib/audit-log';
 import { buildInfo } from '#lib/build-info';
 import type { Logger } from '#lib/logger';
 import type { Prepared } from '#lib/prepared';
@@ -58,6 +60,8 @@ export interface KeeperSide {
 export interface KeeperOptions {
   readonly config: Config;
   readonly logger: Logger;
+  /** Absent: nothing is audited. */
+  readonly audit?: AuditLog;
   /** Instead of the default store of the configuration. */
   readonly driver?: StorageDriver;
   /** False when a command works on a folder that nobody serves. */
@@ -84,7 +88,8 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
   if (rebuilt || (await index.listKnownRepositories({ after: '', limit: 1 })).length === 0) await walked;
   const scheduler = new Scheduler({ workers: config.scheduler.numWorkers || DEFAULT_TASK_WORKERS, logger });
   const serving = options.serving ?? true;
-  const host: ControlHost = { config, logger, keeper, storage, index, records, scheduler, serving };
+  const { audit = NO_AUDIT } = options;
+  const host: ControlHost = { config, logger, audit, keeper, storage, index, records, scheduler, serving };
   return {
     keeper,
     storage,
@@ -225,6 +230,8 @@ export interface ServingSide {
 export interface ServingOptions {
   readonly config: Config;
   readonly logger: Logger;
+  /** Absent: nothing is audited. */
+  readonly audit?: AuditLog;
   readonly keeper: Keeper;
   readonly storage: Storage;
   readonly index: IndexReader;
@@ -279,6 +286,7 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
   const server = buildServer({
     services,
     logger,
+    audit: options.audit ?? NO_AUDIT,
     allowOrigin,
     tls,
     idleMs: services.idleMs,
@@ -326,10 +334,11 @@ function servicesOf(
 
 /** Opens what one configuration asks for beside what lasts as long as the process. */
 function generationOpener(
-  { keeper, logger }: ServingOptions,
+  { keeper, logger, audit: auditLog = NO_AUDIT }: ServingOptions,
   accounts: Accounts,
 ): (config: Config) => Promise<Generation> {
-  const parts = { accounts, attempts: keeper.users, logger, audit: () => undefined };
+  const audit: AccessParts['audit'] = (event) => auditLog.event(event);
+  const parts = { accounts, attempts: keeper.users, logger, audit };
   return async (config) => ({
     config,
     access: await openAccess(config, parts),

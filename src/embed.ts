@@ -9,6 +9,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { configFromObject } from '#config';
 import type { Config } from '#config';
+import { openAuditLog } from '#lib/audit-log';
+import type { AuditLog } from '#lib/audit-log';
 import { openLog } from '#lib/logger';
 import type { Log, Logger } from '#lib/logger';
 import type { StorageDriver } from '#storage';
@@ -52,11 +54,17 @@ export async function createRegistry(
   const checked = configFromObject(config).config;
   const log = options.logger === undefined ? openLog(checked.log) : null;
   const logger = options.logger ?? (log as Log).logger;
+  const audit = log?.audit ?? openAuditLog(checked.log.audit);
   requireFeatures(checked, { strict: false, logger });
   const { driver } = options;
-  const kept = await openKeeperSide({ config: checked, logger, ...(driver === undefined ? {} : { driver }) });
+  const kept = await openKeeperSide({
+    config: checked,
+    logger,
+    audit,
+    ...(driver === undefined ? {} : { driver }),
+  });
   try {
-    return await serveEmbedded(checked, kept, logger, log);
+    return await serveEmbedded(checked, kept, { logger, log, audit });
   } catch (error) {
     await kept.close();
     throw error;
@@ -66,11 +74,10 @@ export async function createRegistry(
 async function serveEmbedded(
   config: Config,
   kept: KeeperSide,
-  logger: Logger,
-  log: Log | null,
+  { logger, log, audit }: { logger: Logger; log: Log | null; audit: AuditLog },
 ): Promise<EmbeddedRegistry> {
   const { keeper, storage, index } = kept;
-  const side: ServingSide = await openServingSide({ config, logger, keeper, storage, index });
+  const side: ServingSide = await openServingSide({ config, logger, audit, keeper, storage, index });
   await side.server.ready();
   let url: string | null = null;
   return {
@@ -88,7 +95,7 @@ async function serveEmbedded(
       url = null;
       await drain(side, config.http.shutdownGrace, logger);
       await kept.close();
-      await log?.flush();
+      await Promise.all([log?.flush(), audit.flush()]);
     },
   };
 }

@@ -75,8 +75,8 @@ async function executeHere(
   run: ControlRun,
   onProgress: (report: unknown) => void,
 ): Promise<unknown> {
-  const log = openLog({ level: 'error', output: '/dev/stderr' });
-  const side = await openKeeperSide({ config, logger: log.logger, serving: false });
+  const log = openLog({ level: 'error', output: '/dev/stderr', audit: config.log.audit });
+  const side = await openKeeperSide({ config, logger: log.logger, audit: log.audit, serving: false });
   // Background work does not keep a process alive by itself; a command that waits for it must.
   const alive = setInterval(() => undefined, 60_000);
   try {

@@ -3,6 +3,7 @@
  * running server, over a private socket, and for a folder that nobody serves.
  */
 import type { Config } from '#config';
+import type { AuditLog } from '#lib/audit-log';
 import type { Logger } from '#lib/logger';
 import type { IndexWriter, Records } from '#metadata';
 import type { LocalKeeper } from '#registry';
@@ -14,6 +15,8 @@ export interface ControlHost {
   /** The one in force; another when it changes while the server runs. */
   config: Config;
   readonly logger: Logger;
+  /** For what collection, retention and the like remove. */
+  readonly audit: AuditLog;
   readonly keeper: LocalKeeper;
   readonly storage: Storage;
   readonly index: IndexWriter;

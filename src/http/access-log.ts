@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Refused } from '#access';
 import type { Logger } from '#lib/logger';
 import type { RawResponse } from './body.ts';
 import { peerAddressOf } from './client-address.ts';
@@ -17,7 +18,14 @@ const SHOWN_HEADERS: readonly string[] = [
 
 /** Query parameters whose values are secrets (sign-in codes, signed links). */
 const SECRET_QUERY =
-  /([?&](?:code|state|token|access_token|password|secret|sig|signature|x-amz-[a-z-]+)=)[^&]*/gi;
+  /([?&](?:[a-z_-]*(?:code|state|token|password|secret|assertion|apikey)|sig|signature|x-amz-[a-z-]+)=)[^&]*/gi;
+
+const URL_CHARS_MAX = 2048;
+const HEADER_CHARS_MAX = 512;
+export const NAME_CHARS_MAX = 256;
+/** Control characters beyond those that JSON escapes, line ends of Unicode, and what turns the direction of a text. */
+const UNSAFE = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
+const UNSAFE_ALL = new RegExp(UNSAFE, 'g');
 
 /** Body bytes of answers that are written past the framework. */
 const sentBytes = new WeakMap<RawResponse, number>();
@@ -38,6 +46,8 @@ export interface RequestCourse {
   readonly startedMs: number;
   /** The answer was taken, or the client has left. */
   isClosed: boolean;
+  /** The credentials that were offered and are wrong. */
+  refused: Pick<Refused, 'username' | 'reason'> | null;
 }
 
 declare module 'fastify' {
@@ -58,6 +68,7 @@ export function beginCourse(request: FastifyRequest, proxies: TrustedProxies): R
     clientAddress,
     startedMs: performance.now(),
     isClosed: false,
+    refused: null,
   };
 }
 
@@ -71,7 +82,7 @@ export function logRequest(logger: Logger, request: FastifyRequest, reply: Fasti
       clientIP: request.course.clientIP,
       ...(request.course.proxyIP === null ? {} : { proxyIP: request.course.proxyIP }),
       method: raw.method,
-      path: maskedUrl(request.originalUrl),
+      path: shownUrl(request.originalUrl),
       statusCode: reply.raw.headersSent ? reply.raw.statusCode : reply.statusCode,
       latency: goDuration(performance.now() - request.course.startedMs),
       bodySize: bodyBytesOf(reply, raw.method),
@@ -83,15 +94,25 @@ export function logRequest(logger: Logger, request: FastifyRequest, reply: Fasti
   );
 }
 
-/** The URL with the values of secret parameters masked. */
-export function maskedUrl(url: string): string {
-  return url.includes('?') ? url.replace(SECRET_QUERY, '$1******') : url;
+/** The URL with the values of secret parameters masked, as logs may show it. */
+export function shownUrl(url: string): string {
+  return shownText(url.includes('?') ? url.replace(SECRET_QUERY, '$1******') : url, URL_CHARS_MAX);
+}
+
+/** A text of a client: what JSON leaves as it is and a terminal obeys is written in words, and its length is bounded. */
+export function shownText(text: string, charsMax: number): string {
+  const bounded = text.length > charsMax ? `${text.slice(0, charsMax)}…` : text;
+  return UNSAFE.test(bounded) ? bounded.replace(UNSAFE_ALL, inWords) : bounded;
+}
+
+function inWords(char: string): string {
+  return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 /** zot leaves the name out when there is none. */
 function usernameOf(request: FastifyRequest): { username?: string } {
   const username = request.caller?.identity.username ?? '';
-  return username === '' ? {} : { username };
+  return username === '' ? {} : { username: shownText(username, NAME_CHARS_MAX) };
 }
 
 function bodyBytesOf(reply: FastifyReply, method: string | undefined): number {
@@ -111,7 +132,7 @@ function shownHeaders(headers: FastifyRequest['raw']['headers']): Record<string,
   const shown: Record<string, string[]> = {};
   for (const name of SHOWN_HEADERS) {
     const value = headers[name];
-    if (typeof value === 'string') shown[name] = [value];
+    if (typeof value === 'string') shown[name] = [shownText(value, HEADER_CHARS_MAX)];
   }
   if (headers.authorization !== undefined) shown.authorization = ['******'];
   return shown;

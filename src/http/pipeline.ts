@@ -41,6 +41,7 @@ export async function identifyCaller(
   const found = await identified(access, facts);
   if (!isRefused(found)) return new JudgedCaller(access, facts, found, found.headers ?? {});
   if (found.asAnonymous === true) return new JudgedCaller(access, facts, ANONYMOUS, found.headers ?? {});
+  request.course.refused = found;
   throw refusalOf(found, access.challenges(facts, wantedBy(request, permission)));
 }
 

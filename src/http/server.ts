@@ -7,8 +7,11 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import fastify from 'fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { NO_AUDIT } from '#lib/audit-log';
+import type { AuditLog } from '#lib/audit-log';
 import type { Logger } from '#lib/logger';
 import { beginCourse, logRequest } from './access-log.ts';
+import { auditRequest } from './audit.ts';
 import { hasBody, isAwaitingContinue } from './body.ts';
 import type { Services } from './context.ts';
 import { JSON_TYPE, sendJson } from './context.ts';
@@ -29,6 +32,7 @@ import type { TlsFiles } from './tls.ts';
 export interface ServerOptions {
   readonly services: Services;
   readonly logger: Logger;
+  readonly audit: AuditLog;
   readonly allowOrigin: string;
   /** Absent: plain HTTP. */
   readonly tls: TlsFiles | null;
@@ -100,12 +104,19 @@ function requestBeginning(options: ServerOptions): Beginning {
     reply.raw.once('close', () => {
       request.course.isClosed = true;
       // What is not answered yet gets its line with the status that it would have had.
-      if (reply.raw.headersSent) logRequest(options.logger, request, reply);
+      if (reply.raw.headersSent) noteEnd(options, request, reply);
     });
   };
 }
 
-function addHooks(app: FastifyInstance, begin: Beginning, { services, logger }: ServerOptions): void {
+/** The lines that a request leaves behind. */
+function noteEnd({ logger, audit }: ServerOptions, request: FastifyRequest, reply: FastifyReply): void {
+  logRequest(logger, request, reply);
+  if (audit !== NO_AUDIT) auditRequest(audit, request, reply);
+}
+
+function addHooks(app: FastifyInstance, begin: Beginning, options: ServerOptions): void {
+  const { services } = options;
   app.addHook('onRequest', (request, reply, proceed) => {
     begin(request, reply);
     const { limits } = services;
@@ -119,7 +130,7 @@ function addHooks(app: FastifyInstance, begin: Beginning, { services, logger }: 
     return undefined;
   });
   app.addHook('onSend', (request, reply, payload, done) => {
-    if (request.course.isClosed) logRequest(logger, request, reply);
+    if (request.course.isClosed) noteEnd(options, request, reply);
     else lingerOnBody(request);
     done(null, payload);
   });

@@ -1,5 +1,8 @@
 import { pino } from 'pino';
 import type { DestinationStream, Logger as PinoLogger } from 'pino';
+import { openAuditLog } from './audit-log.ts';
+import type { AuditLog } from './audit-log.ts';
+import { openLines } from './log-lines.ts';
 
 export type Logger = PinoLogger;
 
@@ -21,15 +24,19 @@ export interface LogOptions {
   readonly level: LogLevel;
   /** A file to append to; '' is standard output. */
   readonly output: string;
+  /** The file of audit records; absent or '': none. */
+  readonly audit?: string;
   /** Names the process in lines when there are several. */
   readonly process?: string;
 }
 
 export interface Log {
   readonly logger: Logger;
+  /** Who changed or tried what; does nothing where no file is configured. */
+  readonly audit: AuditLog;
   /** Changes how much is logged from now on, by this logger and those made from it. */
   setLevel(level: LogLevel): void;
-  /** Opens the file again under its name, after a rotation. */
+  /** Opens the files again under their names, after a rotation. */
   reopen(): void;
   /**
    * Writes what is still gathered, before the process ends. Never fails and never takes longer than a second: whoever
@@ -39,17 +46,10 @@ export interface Log {
   flush(): Promise<void>;
 }
 
-/**
- * Lines gathered before a write. A pipe takes up to 4 KiB in one piece, so that lines of several processes do not
- * run into each other.
- */
-const WRITE_BYTES_MAX = 4096;
-const FLUSH_MS = 250;
-const LAST_FLUSH_MS = 1000;
-
 /** JSON lines with the fields that zot's lines have: `time`, `level`, `message`, then those of the event. */
 export function openLog(options: LogOptions): Log {
-  const destination = openDestination(options.output);
+  const lines = openLines({ output: options.output, atOnce: false, name: 'the log' });
+  const audit = openAuditLog(options.audit ?? '', options.process);
   const children: Logger[] = [];
   const logger: Logger = pino(
     {
@@ -62,63 +62,20 @@ export function openLog(options: LogOptions): Log {
       // Children keep the level that they were made with; they are few, and live as long as the process.
       onChild: (child) => children.push(child),
     },
-    destination as DestinationStream,
+    lines.destination as DestinationStream,
   );
   return {
     logger,
     setLevel: (level) => {
       for (const one of [logger, ...children]) one.level = LEVELS[level];
     },
+    audit,
     reopen: () => {
-      if (options.output !== '') destination.reopen();
+      if (options.output !== '') lines.destination.reopen();
+      audit.reopen();
     },
-    flush: () => destination.flushBounded(),
+    flush: async () => {
+      await Promise.all([lines.flush(), audit.flush()]);
+    },
   };
-}
-
-type Destination = ReturnType<typeof pino.destination> & { flushBounded(): Promise<void> };
-
-function openDestination(output: string): Destination {
-  let isGivenUp = false;
-  const options = {
-    dest: output === '' ? 1 : output,
-    append: true,
-    mode: 0o600,
-    sync: false,
-    minLength: WRITE_BYTES_MAX - 1,
-    maxWrite: WRITE_BYTES_MAX,
-    periodicFlush: FLUSH_MS,
-    // Else a reader who stopped reading is waited for without end when the process exits.
-    retryEAGAIN: () => !isGivenUp,
-  };
-  // Node turns a pipe into one that never blocks when it is first touched. A write that blocks, since the reader
-  // stopped reading, would keep a thread, and with it the process, from ending.
-  if (output === '') void process.stdout;
-  const destination = pino.destination(options);
-  let reported = '';
-  // A log that cannot be written (a full disk) must not end the server.
-  destination.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === reported || isGivenUp) return;
-    reported = error.code ?? '';
-    process.stderr.write(`the log cannot be written: ${error.message}\n`);
-  });
-  const flushBounded = async (): Promise<void> => {
-    if (isGivenUp) return;
-    const timer = setTimeout(() => {
-      isGivenUp = true;
-      destination.destroy();
-      late.resolve();
-    }, LAST_FLUSH_MS);
-    const late = Promise.withResolvers<void>();
-    await Promise.race([flushAll(destination), late.promise]);
-    clearTimeout(timer);
-  };
-  return Object.assign(destination, { flushBounded });
-}
-
-/** One flush ends with a write that was under way, the next one with what had been gathered beside it. */
-async function flushAll(destination: ReturnType<typeof pino.destination>): Promise<void> {
-  for (let round = 0; round < 2; round += 1) {
-    await new Promise<void>((resolve) => destination.flush(() => resolve()));
-  }
 }

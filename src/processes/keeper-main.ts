@@ -8,7 +8,7 @@ import { serveKeeper } from './keeper-server.ts';
 /** The keeper's process. */
 export function main(): Promise<number> {
   return runChild('keeper', async (order, log) => {
-    const side = await openKeeperSide({ config: order.config, logger: log.logger });
+    const side = await openKeeperSide({ config: order.config, logger: log.logger, audit: log.audit });
     // Left by a keeper that was killed.
     rmSync(order.socketPath, { force: true });
     const server = await serveKeeper(side.keeper, order.socketPath, log.logger);

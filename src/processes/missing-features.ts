@@ -17,6 +17,7 @@ export const CORE_FEATURES: readonly string[] = [
   'accessControl',
   'accessControl.conditions',
   'ratelimit',
+  'audit',
   'gc',
 ];
 

@@ -17,11 +17,11 @@ export interface RunningServer {
 
 /** Keeper and serving side in this one process. */
 export async function startSingle(config: Config, log: Log): Promise<RunningServer> {
-  const { logger } = log;
-  const kept = await openKeeperSide({ config, logger });
+  const { logger, audit } = log;
+  const kept = await openKeeperSide({ config, logger, audit });
   try {
     const { keeper, storage, index } = kept;
-    const side = await openServingSide({ config, logger, keeper, storage, index });
+    const side = await openServingSide({ config, logger, audit, keeper, storage, index });
     const secure = config.http.tls !== undefined;
     const address = listenAddress(config.http.address, config.http.port);
     const url = await listen(side.server, address, { secure, shared: false });

@@ -19,7 +19,8 @@ export function main(): Promise<number> {
     );
     const accounts = openServingAccounts(config);
     const storage = openStorage(config);
-    const side = await openServingSide({ config, logger: log.logger, keeper, storage, index, accounts });
+    const { logger, audit } = log;
+    const side = await openServingSide({ config, logger, audit, keeper, storage, index, accounts });
     const secure = config.http.tls !== undefined;
     await listen(side.server, listenAddress(config.http.address, port), { secure, shared: true });
     return {

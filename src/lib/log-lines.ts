@@ -1,0 +1,72 @@
+import { pino } from 'pino';
+
+export interface LinesOptions {
+  /** A file to append to; '' is standard output. */
+  readonly output: string;
+  /** Write each line at once instead of gathering them for a while. */
+  readonly atOnce: boolean;
+  /** For the one message about a disk that is full. */
+  readonly name: string;
+}
+
+type Destination = ReturnType<typeof pino.destination>;
+
+/** Where lines go, and how what is gathered is written before the process ends. */
+export interface Lines {
+  readonly destination: Destination;
+  /** Never fails and never takes longer than a second; what could not be written by then is given up. */
+  flush(): Promise<void>;
+}
+
+/**
+ * Lines gathered before a write. A pipe takes up to 4 KiB in one piece, so that lines of several processes do not
+ * run into each other.
+ */
+const WRITE_BYTES_MAX = 4096;
+const FLUSH_MS = 250;
+const LAST_FLUSH_MS = 1000;
+
+/** Opens a file, or standard output, for whole lines that several processes append. */
+export function openLines({ output, atOnce, name }: LinesOptions): Lines {
+  let isGivenUp = false;
+  // Node turns a pipe into one that never blocks when it is first touched. A write that blocks, since the reader
+  // stopped reading, would keep a thread, and with it the process, from ending.
+  if (output === '') void process.stdout;
+  const destination = pino.destination({
+    dest: output === '' ? 1 : output,
+    append: true,
+    mode: 0o600,
+    sync: false,
+    minLength: atOnce ? 1 : WRITE_BYTES_MAX - 1,
+    maxWrite: WRITE_BYTES_MAX,
+    periodicFlush: FLUSH_MS,
+    // Else a reader who stopped reading is waited for without end when the process exits.
+    retryEAGAIN: () => !isGivenUp,
+  });
+  let reported = '';
+  // A log that cannot be written (a full disk) must not end the server.
+  destination.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === reported || isGivenUp) return;
+    reported = error.code ?? '';
+    process.stderr.write(`${name} cannot be written: ${error.message}\n`);
+  });
+  const flush = async (): Promise<void> => {
+    if (isGivenUp) return;
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(() => {
+      isGivenUp = true;
+      destination.destroy();
+      late.resolve();
+    }, LAST_FLUSH_MS);
+    await Promise.race([flushAll(destination), late.promise]);
+    clearTimeout(timer);
+  };
+  return { destination, flush };
+}
+
+/** One flush ends with a write that was under way, the next one with what had been gathered beside it. */
+async function flushAll(destination: Destination): Promise<void> {
+  for (let round = 0; round < 2; round += 1) {
+    await new Promise<void>((resolve) => destination.flush(() => resolve()));
+  }
+}
