@@ -3,12 +3,14 @@
  * Without options it starts our server from the sources. Exit code 1 on a failure or on a skip that is not explained.
  */
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { connect } from 'node:tls';
 import { parseArgs, promisify } from 'node:util';
+import { hashSync } from 'bcryptjs';
 import { parse as parseYaml } from 'yaml';
 import { parseJunit } from '../test/conformance/junit.ts';
 import { judge, summaryTable, type ConformanceSummary, type Verdict } from '../test/conformance/report.ts';
@@ -19,6 +21,8 @@ import { goToolPath, installGoTool } from './go-tools.ts';
 
 const run = promisify(execFile);
 const suiteTimeoutMs = 5 * 60_000;
+const user = 'conformance';
+const password = randomBytes(12).toString('hex');
 
 const usage = `Usage: npm run conformance -- [options]
   --url URL        test a registry that runs already
@@ -27,6 +31,7 @@ const usage = `Usage: npm run conformance -- [options]
   --env NAME=VALUE set a variable for the server; may be given several times
   --workers N      number of serving processes (1)
   --tls            serve HTTPS with a certificate of our own making, and insist on HTTP/2
+  --access         sign in by a password file, under policies that let nobody else in
   --spec VERSION   1.1 or dev (dev: 1.1 and what the next version adds; the default)
   --label NAME     folder of the reports under .cache/conformance`;
 
@@ -45,6 +50,7 @@ const options = parseArgs({
     env: { type: 'string', multiple: true, default: [] },
     workers: { type: 'string', default: '1' },
     tls: { type: 'boolean', default: false },
+    access: { type: 'boolean', default: false },
     spec: { type: 'string', default: 'dev' },
     label: { type: 'string', default: 'latest' },
     help: { type: 'boolean', default: false },
@@ -86,7 +92,13 @@ async function startTarget(folder: string): Promise<Target> {
   if (options.peer) return { ...(await startDockerRegistry()), caFile: null };
   const certificates = options.tls ? await makeCertificates(folder) : null;
   const server = await startServer({
-    config: { http: { workers: Number(options.workers), ...tlsConfig(certificates) } },
+    config: {
+      http: {
+        workers: Number(options.workers),
+        ...tlsConfig(certificates),
+        ...(options.access ? await accessConfig(folder) : {}),
+      },
+    },
     env: Object.fromEntries(
       options.env.map((pair) => [pair.split('=', 1)[0] ?? '', pair.replace(/^[^=]*=/, '')]),
     ),
@@ -104,6 +116,16 @@ async function startTarget(folder: string): Promise<Target> {
 
 function tlsConfig(certificates: TestCertificates | null): Record<string, unknown> {
   return certificates === null ? {} : { tls: { cert: certificates.certFile, key: certificates.keyFile } };
+}
+
+async function accessConfig(folder: string): Promise<Record<string, unknown>> {
+  const file = path.join(folder, 'htpasswd');
+  await writeFile(file, `${user}:${hashSync(password, 4)}\n`);
+  const policies = [{ users: [user], actions: ['read', 'create', 'update', 'delete'] }];
+  return {
+    auth: { htpasswd: { path: file } },
+    accessControl: { repositories: { 'conformance/**': { policies } } },
+  };
 }
 
 /** The suite's HTTP client takes HTTP/2 whenever the server offers it; that the server does is asked here. */
@@ -165,6 +187,7 @@ function suiteEnvironment(target: Target, resultsFolder: string): Record<string,
     OCI_REPO1: 'conformance/repo1',
     OCI_REPO2: 'conformance/nested/repo2',
     OCI_RESULTS_DIR: resultsFolder,
+    ...(options.access ? { OCI_USERNAME: user, OCI_PASSWORD: password } : {}),
     OCI_API_BLOBS_DIGEST_HEADER: 'true',
     OCI_API_BLOBS_UPLOAD_CANCEL: 'true',
     OCI_API_MANIFESTS_DIGEST_HEADER: 'true',

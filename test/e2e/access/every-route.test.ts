@@ -133,6 +133,22 @@ function extensionsOn(): { extensions?: Record<string, unknown> } {
 /** Routes of ways to sign in that no world here has; their own suites ask for them. */
 const NEVER_SERVED = /\/zot\/auth\/(token|login|callback)/;
 
+test('the header of the web pages changes no answer where nobody can sign in', async () => {
+  for (const world of worlds().filter(({ hasPasswords }) => !hasPasswords)) {
+    const served = await serveRegistry({ http: world.http, ...extensionsOn() });
+    try {
+      for (const target of ['/v2/', '/v2/_catalog', '/v2/_oci/ext/discover', `/v2/${world.repo}/tags/list`]) {
+        const plain = await served.request('GET', target);
+        const headers = { 'x-zot-api-client': 'zot-ui' };
+        const fromPages = await served.request('GET', target, { headers });
+        assert.equal(fromPages.status, plain.status, `${world.name}: ${target}`);
+      }
+    } finally {
+      await served.close();
+    }
+  }
+});
+
 /** Routes of keys and sessions exist where these do. */
 function isServed({ route }: RouteCase, world: World): boolean {
   return !route.includes('/zot/auth/') || (world.hasPasswords && !NEVER_SERVED.test(route));
