@@ -1,8 +1,8 @@
-import type { EntryRow, IndexWriter, NewManifest, RepositorySnapshot } from '#metadata';
+import type { BlobRow, EntryRow, IndexWriter, NewManifest, RepositorySnapshot } from '#metadata';
 import type { Digest } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
 import { projectManifest } from '#oci/manifest';
-import type { ManifestProjection } from '#oci/manifest';
+import type { ManifestProjection, ManifestReference } from '#oci/manifest';
 import { manifestKind } from '#oci/media-types';
 import { StorageError, parseIndexFile } from '#storage';
 import type { FileStat, IndexFile, RepositoryStore } from '#storage';
@@ -53,7 +53,7 @@ export async function readLayout(
     entries: entryRows(file),
     manifests: reachable.read,
     kept: reachable.kept,
-    blobs: [],
+    blobs: reachable.blobs,
   };
 }
 
@@ -73,6 +73,8 @@ interface LayoutWalk {
   readonly report: DamageReport;
   readonly read: NewManifest[];
   readonly kept: Digest[];
+  /** Blobs with the sizes that manifests give them, where nothing else is known of them. */
+  readonly blobs: BlobRow[];
 }
 
 async function readReachable(
@@ -80,8 +82,8 @@ async function readReachable(
   index: IndexWriter,
   file: IndexFile,
   report: DamageReport,
-): Promise<{ read: NewManifest[]; kept: Digest[] }> {
-  const walk: LayoutWalk = { store, index, report, read: [], kept: [] };
+): Promise<Pick<LayoutWalk, 'read' | 'kept' | 'blobs'>> {
+  const walk: LayoutWalk = { store, index, report, read: [], kept: [], blobs: [] };
   const seen = new Set<Digest>();
   let pending: Pending[] = file.entries.map(({ descriptor }) => descriptor);
   while (pending.length > 0) {
@@ -117,7 +119,19 @@ async function visit(item: Pending, walk: LayoutWalk): Promise<Pending[]> {
   if (manifest === null) return [];
   walk.read.push({ digest, mediaType, sizeBytes: manifest.sizeBytes, projection: manifest.projection });
   const references = manifest.projection?.references ?? [];
+  await noteBlobs(references, walk);
   return references.filter(({ role, mediaType: type }) => role === 'child' && manifestKind(type) !== null);
+}
+
+/**
+ * Blobs that a manifest needs are recorded as it describes them: by that a file that is cut off is known as damaged,
+ * and a mount finds who holds it, also after the index was lost. Whether they are there is asked of the store.
+ */
+async function noteBlobs(references: readonly ManifestReference[], walk: LayoutWalk): Promise<void> {
+  for (const { role, digest, sizeBytes, optional } of references) {
+    if (role === 'child' || optional) continue;
+    if ((await walk.index.findBlob(walk.store.name, digest)) === null) walk.blobs.push({ digest, sizeBytes });
+  }
 }
 
 async function readOne(
