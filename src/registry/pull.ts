@@ -32,6 +32,8 @@ export interface PullParts {
   readonly keeper: Keeper;
   readonly freshness: Freshness;
   readonly hooks: Hooks;
+  /** Hears of damage that a request met. */
+  readonly report: (problem: string, error: unknown) => void;
 }
 
 /** Manifests of other tools may be larger than those we accept. */
@@ -73,18 +75,27 @@ export class Pull {
    * then what it names now is the answer, so that a tag that moves is never found absent.
    */
   async #find(repo: RepoName, reference: Reference): Promise<{ row: ManifestRow; bytes: Buffer }> {
-    let row = await this.statManifest(repo, reference);
+    let row = await this.#row(repo, reference);
     for (let attempt = 1; ; attempt += 1) {
       const bytes = this.#cache.get(row.digest) ?? (await this.#load(repo, row));
       if (bytes !== null) return { row, bytes };
-      const now = await this.statManifest(repo, reference);
+      const now = await this.#row(repo, reference);
+      if (now.digest === row.digest) this.#reportDamage(`the manifest ${row.digest} of ${repo} is missing`);
       if (now.digest === row.digest || attempt >= FINDS_MAX) throw unknownManifest(reference);
       row = now;
     }
   }
 
-  /** What a manifest is, without its bytes. */
+  /**
+   * What a manifest is, without its bytes, which are proven all the same: a client that is told that it is there does
+   * not push it again.
+   */
   async statManifest(repo: RepoName, reference: Reference): Promise<ManifestRow> {
+    const { row, bytes } = await this.#find(repo, reference);
+    return { ...row, sizeBytes: bytes.length };
+  }
+
+  async #row(repo: RepoName, reference: Reference): Promise<ManifestRow> {
     const { freshness, index, hooks } = this.#parts;
     if (!freshness.isFresh(repo)) await freshness.check(repo);
     const row = await index.findManifest(repo, reference);
@@ -115,6 +126,7 @@ export class Pull {
       return await this.#parts.storage.repository(repo).readManifest(digest, MANIFEST_SIZE_BYTES_MAX);
     } catch (cause) {
       if (cause instanceof StorageError && cause.fault === 'corrupt') {
+        this.#reportDamage(`the manifest ${digest} of ${repo} is damaged`);
         throw new RegistryError('CONTENT_CORRUPT', { detail: { digest }, cause });
       }
       throw cause;
@@ -153,9 +165,17 @@ export class Pull {
   async #describe(repo: RepoName, digest: Digest, sizeBytes: number): Promise<BlobContent> {
     const { index } = this.#parts;
     const known = await index.findBlob(repo, digest);
-    if (known !== null && known.sizeBytes !== sizeBytes) throw unknownBlob(digest);
+    if (known !== null && known.sizeBytes !== sizeBytes) {
+      const sizes = `it has ${sizeBytes} bytes, not ${known.sizeBytes}`;
+      this.#reportDamage(`the blob ${digest} of ${repo} is damaged: ${sizes}`);
+      throw unknownBlob(digest);
+    }
     if (await index.isTombstoned(repo, digest)) throw unknownBlob(digest);
     return { digest, sizeBytes, mediaType: (await index.findBlobMediaType(repo, digest)) ?? OCTET_STREAM };
+  }
+
+  #reportDamage(problem: string): void {
+    this.#parts.report('the storage is damaged', new Error(problem));
   }
 
   #count(repo: RepoName, digest: Digest): void {

@@ -81,7 +81,7 @@ export class Registry {
     const freshness = new Freshness(storage, index, keeper);
     this.#parts = parts;
     this.#guard = new SpaceGuard(storage, parts.spaceLimit, parts.readOnly);
-    this.#pull = new Pull({ storage, index, keeper, freshness, hooks });
+    this.#pull = new Pull({ storage, index, keeper, freshness, hooks, report: parts.report });
     this.uploads = new Uploads({
       storage,
       keeper,
