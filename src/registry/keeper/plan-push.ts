@@ -31,13 +31,13 @@ export async function planPush(
   await requireRights(push, index);
   const required = await requireReferences(push, index, store);
   const entries = await planEntries(push, index);
-  const known = await index.findManifest(push.repo, { kind: 'digest', digest: push.digest });
   const { digest, mediaType, bytes, projection } = push;
   const own: NewManifest = { digest, mediaType, sizeBytes: bytes.length, projection };
   return {
     ...NO_CHANGE,
     ...entries,
-    addedManifests: known === null ? [own, ...required.children] : required.children,
+    // Also one that is known: it may have been damaged when it was read, so that nothing of what it says is.
+    addedManifests: [own, ...required.children],
     manifestBytes: { digest, bytes },
     foundBlobs: required.found,
     candidates: candidatesOf(push, entries.addedEntries),
