@@ -280,8 +280,8 @@ export class RepositoryQueue {
     const { index, report, chunks } = this.#parts;
     const name = this.#store.name;
     chunks.delete(name);
-    const read = await this.#store.readIndex();
-    if (read === null) return this.#forget();
+    const read = await this.#read(state);
+    if (read === null) return;
     const snapshot = await readLayout(this.#store, index, read, (digest, problem) =>
       report(name, digest, problem),
     );
@@ -290,21 +290,36 @@ export class RepositoryQueue {
     await this.#keepLastGood(state, read.stat, snapshot, read.bytes);
   }
 
+  /** index.json; `null` when there is nothing to be read, which is noted. */
+  async #read(state: RepositoryState | null): Promise<{ bytes: Buffer; stat: FileStat } | null> {
+    try {
+      const read = await this.#store.readIndex();
+      if (read === null) await this.#forget();
+      return read;
+    } catch (error) {
+      const stat = await this.#store.statIndex();
+      if (!(error instanceof StorageError && error.fault === 'invalid') || stat === null) throw error;
+      const problem = `it is too large to be read (${stat.sizeBytes} bytes)`;
+      this.#parts.report(this.#store.name, null, `index.json cannot be used: ${problem}`);
+      await this.#keepLastGood(state, stat, problem, null);
+      return null;
+    }
+  }
+
   /** Rows of the last good file stay; a file never read well leaves a repository without rows. */
   async #keepLastGood(
     state: RepositoryState | null,
     stat: FileStat,
     problem: string,
-    bytes: Buffer,
+    bytes: Buffer | null,
   ): Promise<void> {
     const { index } = this.#parts;
     const next = { fingerprint: stat.fingerprint, doubtfulUntilMs: 0, unreadable: [], problem };
     if (state !== null)
       return index.setState(this.#store.name, { ...state, ...next, unreadable: state.unreadable });
     // A file without a byte of text has nothing to lose: a push may begin it anew.
-    const head = bytes.every((byte) => byte === 0 || byte === 0x20 || byte === 0x0a)
-      ? '{"schemaVersion":2'
-      : '';
+    const hasNoText = bytes?.every((byte) => byte === 0 || byte === 0x20 || byte === 0x0a) ?? false;
+    const head = hasNoText ? '{"schemaVersion":2' : '';
     const empty = { entries: [], manifests: [], kept: [], blobs: [] };
     await index.replaceRepository({ repo: this.#store.name, state: { ...next, head }, ...empty });
   }
