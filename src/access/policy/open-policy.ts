@@ -2,6 +2,7 @@ import type { Config } from '#config';
 import type { Logger } from '#lib/logger';
 import { StartError } from '#lib/start-error';
 import type { AccessControl, ConditionCompiler } from './compiled.ts';
+import type { TieReport } from './pattern-index.ts';
 import { Policy } from './policy.ts';
 
 /** A condition that cannot be evaluated is told to the log this often at most. */
@@ -14,7 +15,7 @@ export async function openPolicy(config: Config, logger: Logger): Promise<Policy
   if (accessControl === undefined) return null;
   const compile = await conditionCompiler(accessControl);
   try {
-    return new Policy({ accessControl, compile, report: reporter(logger) });
+    return new Policy({ accessControl, compile, report: reporter(logger), reportTie: tieReporter(logger) });
   } catch (error) {
     if (error instanceof StartError) throw error;
     const message = error instanceof Error ? error.message : String(error);
@@ -44,6 +45,17 @@ export async function conditionCompiler(accessControl: AccessControl): Promise<C
 
 function neverCalled(): never {
   throw new Error('a condition is compiled, though there is none');
+}
+
+function tieReporter(logger: Logger): TieReport {
+  const reported = new Set<string>();
+  return (repository, decides, other) => {
+    const key = `${decides} ${other}`;
+    if (reported.has(key) || reported.size >= REPORTED_MAX) return;
+    reported.add(key);
+    const message = 'two patterns of access control are equally long and match: the first decides alone';
+    logger.warn({ component: 'access', repository, patterns: [decides, other] }, message);
+  };
 }
 
 function reporter(logger: Logger): (place: string, expression: string, error: string) => void {

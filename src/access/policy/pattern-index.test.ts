@@ -43,6 +43,17 @@ test('equally long patterns have an order that does not depend on where they sta
   assert.equal(winner(['*/bc', '?/bc'], 'a/bc'), '*/bc');
 });
 
+test('a tie is told, once for each repository that meets it', () => {
+  const ties: string[][] = [];
+  const patterns = ['a/*c', 'a/b*', '**', '{x,x/y}/**'];
+  const index = new PatternIndex(
+    patterns.map((pattern) => [pattern, pattern] as const),
+    (...tie) => ties.push(tie),
+  );
+  for (const repo of ['a/bc', 'a/bc', 'a/b', 'x/y/z', 'a/xc']) index.find(repo);
+  assert.deepEqual(ties, [['a/bc', 'a/b*', 'a/*c']]);
+});
+
 const part = fc.constantFrom('a', 'b', 'ab', 'app', 'x-y');
 const patternPart = fc.constantFrom(
   'a',

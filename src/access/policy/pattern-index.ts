@@ -7,8 +7,13 @@ import { comparePatterns, isLiteral } from './pattern-order.ts';
 /** An entry and its place in the order of all patterns; the lowest that matches wins. */
 interface Ranked<Entry> {
   readonly rank: number;
+  readonly pattern: string;
+  readonly lengthBytes: number;
   readonly entry: Entry;
 }
+
+/** Hears that two equally long patterns match a repository, the first of which decides. */
+export type TieReport = (repo: string, decides: string, other: string) => void;
 
 /** A place in the tree: the literal parts on the way to it are the beginning of its patterns. */
 interface Node<Entry> {
@@ -33,15 +38,21 @@ const REMEMBERED_MAX = 10_000;
  */
 export class PatternIndex<Entry> {
   #root: Node<Entry> = newNode();
+  #reportTie: TieReport;
   #remembered = new WeightedLru<string, Ranked<Entry> | null>(REMEMBERED_MAX);
 
   /** Patterns are globs as `#lib/doublestar` has them, read in lower case as zot does. Throws `GlobSyntaxError`. */
-  constructor(entries: Iterable<readonly [pattern: string, entry: Entry]>) {
+  constructor(
+    entries: Iterable<readonly [pattern: string, entry: Entry]>,
+    reportTie: TieReport = () => undefined,
+  ) {
+    this.#reportTie = reportTie;
     const ordered = [...entries]
       .map(([pattern, entry]) => ({ pattern: pattern.toLowerCase(), entry }))
       .sort((one, other) => comparePatterns(one.pattern, other.pattern));
     for (const [rank, { pattern, entry }] of ordered.entries()) {
-      for (const alternative of expandBraces(pattern)) insert(this.#root, alternative, { rank, entry });
+      for (const alternative of expandBraces(pattern))
+        insert(this.#root, alternative, { rank, pattern, lengthBytes: Buffer.byteLength(pattern), entry });
     }
   }
 
@@ -49,7 +60,9 @@ export class PatternIndex<Entry> {
   find(repo: string): Entry | null {
     let found = this.#remembered.get(repo);
     if (found === undefined) {
-      found = search(this.#root, repo);
+      const { best, tied } = search(this.#root, repo);
+      if (best !== null && tied !== null) this.#reportTie(repo, best.pattern, tied.pattern);
+      found = best;
       this.#remembered.set(repo, found);
     }
     return found === null ? null : found.entry;
@@ -77,25 +90,35 @@ function insert<Entry>(root: Node<Entry>, pattern: string, ranked: Ranked<Entry>
   else node.globs.push({ ...ranked, glob: compileGlob(pattern) });
 }
 
-function search<Entry>(root: Node<Entry>, repo: string): Ranked<Entry> | null {
+function search<Entry>(root: Node<Entry>, repo: string): Contest<Entry> {
   const parts = repo.split('/');
-  let best: Ranked<Entry> | null = null;
+  const contest = new Contest<Entry>();
   let node: Node<Entry> | undefined = root;
   for (let depth = 0; node !== undefined; depth += 1) {
-    best = better(best, node.allBelow);
-    if (parts.length === depth) best = better(best, node.exact);
-    if (parts.length === depth + 1) best = better(best, node.oneBelow);
+    contest.enter(node.allBelow);
+    if (parts.length === depth) contest.enter(node.exact);
+    if (parts.length === depth + 1) contest.enter(node.oneBelow);
     for (const candidate of node.globs) {
-      if (best !== null && best.rank < candidate.rank) break;
-      if (candidate.glob.matches(repo)) best = candidate;
+      if (contest.best !== null && candidate.lengthBytes < contest.best.lengthBytes) break;
+      if (candidate.glob.matches(repo)) contest.enter(candidate);
     }
     const part: string | undefined = parts[depth];
     node = part === undefined ? undefined : node.below.get(part);
   }
-  return best;
+  return contest;
 }
 
-function better<Entry>(one: Ranked<Entry> | null, other: Ranked<Entry> | null): Ranked<Entry> | null {
-  if (one === null || other === null) return one ?? other;
-  return other.rank < one.rank ? other : one;
+/** Finds the best of the patterns that match, and whether chance would have had a say in zot. */
+class Contest<Entry> {
+  best: Ranked<Entry> | null = null;
+  tied: Ranked<Entry> | null = null;
+
+  enter(candidate: Ranked<Entry> | null): void {
+    if (candidate === null || candidate.rank === this.best?.rank) return;
+    const isBetter = this.best === null || candidate.rank < this.best.rank;
+    const loser = isBetter ? this.best : candidate;
+    if (isBetter) this.best = candidate;
+    if (loser?.lengthBytes === this.best?.lengthBytes) this.tied = loser;
+    else if (isBetter) this.tied = null;
+  }
 }

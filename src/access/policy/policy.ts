@@ -8,6 +8,7 @@ import { ACTION_BITS } from './actions.ts';
 import { compileEntry, compileRule, groupsByMember, subjectsOf } from './compiled.ts';
 import type { AccessControl, ConditionCompiler, Entry, Grants, Rule, Subjects } from './compiled.ts';
 import { PatternIndex } from './pattern-index.ts';
+import type { TieReport } from './pattern-index.ts';
 import { requestFacts } from './request-facts.ts';
 import type { Asked } from './request-facts.ts';
 
@@ -17,6 +18,8 @@ export interface PolicyParts {
   readonly compile: ConditionCompiler;
   /** Hears of conditions that could not be evaluated, each time. */
   readonly report: (place: string, expression: string, error: string) => void;
+  /** Hears of repositories that two equally long patterns match. */
+  readonly reportTie?: TieReport;
   readonly now?: () => number;
 }
 
@@ -37,14 +40,17 @@ export class Policy {
   #report: PolicyParts['report'];
   #now: () => number;
 
-  constructor({ accessControl, compile, report, now }: PolicyParts) {
+  constructor({ accessControl, compile, report, reportTie, now }: PolicyParts) {
     const { repositories, groups, adminPolicy, metrics } = accessControl;
     this.entries = Object.entries(repositories).map(([pattern, text]) =>
       compileEntry(pattern, text, groups, compile),
     );
     this.admin = adminPolicy === undefined ? null : compileRule('adminPolicy', adminPolicy, compile);
     this.anonymous = anonymousShare(this.entries, this.admin);
-    this.#index = new PatternIndex(this.entries.map((entry) => [entry.pattern, entry] as const));
+    this.#index = new PatternIndex(
+      this.entries.map((entry) => [entry.pattern, entry] as const),
+      reportTie,
+    );
     this.#admins = subjectsOf(this.admin === null ? [] : [this.admin], groups);
     this.#groups = groupsByMember(groups);
     this.#metrics = {
