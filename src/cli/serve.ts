@@ -12,6 +12,7 @@ import type { ListenAddress } from '../processes/listen.ts';
 import { requireFeatures } from '../processes/missing-features.ts';
 import { ServerSignals } from '../processes/server-signals.ts';
 import type { SignalTarget } from '../processes/server-signals.ts';
+import { refuseFips } from '../processes/refuse-fips.ts';
 import { startSingle } from '../processes/single.ts';
 import type { RunningServer } from '../processes/single.ts';
 
@@ -29,6 +30,7 @@ export async function serveCommand(args: ServeArguments): Promise<number> {
   tuneHeap();
   let log: Log | undefined;
   try {
+    refuseFips();
     const { config, warnings } = load(args);
     log = openLog(config.log);
     const signals = new ServerSignals(log);

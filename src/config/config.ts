@@ -14,5 +14,5 @@ export { redact } from './redact.ts';
 export { configJsonSchema, type JsonSchema } from './json-schema.ts';
 export type { DurationMs, FreeSpace } from './schema/key.ts';
 export type { Config, StoreConfig } from './schema/schema.ts';
-export { mergeReloadable, type MergedConfig } from './reload/merge-reloadable.ts';
+export { halfGuarded, mergeReloadable, type MergedConfig } from './reload/merge-reloadable.ts';
 export { filesOfConfig } from './reload/watched-files.ts';

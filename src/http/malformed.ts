@@ -6,6 +6,7 @@ import { RegistryError } from '#oci/errors';
 import type { Logger } from '#lib/logger';
 import { addressOf } from './access-log.ts';
 import { problemBody, problemOf } from './problem.ts';
+import { SECURITY_HEADERS } from './security-headers.ts';
 
 /** How long the rest of what the client sends is drained, so that it sees the answer. */
 const LINGER_MS = 1000;
@@ -52,7 +53,7 @@ function answerText(status: number, message: string, isWithoutBody: boolean): st
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
-    'X-Content-Type-Options: nosniff',
+    ...Object.entries(SECURITY_HEADERS).map(([name, value]) => `${name}: ${value}`),
     'Connection: close',
     '',
     isWithoutBody ? '' : body,

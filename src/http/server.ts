@@ -24,6 +24,7 @@ import { problemBody, problemOf } from './problem.ts';
 import type { Problem } from './problem.ts';
 import { isUnlimited, setRateHeaders, tooManyRequests } from './rate-headers.ts';
 import type { RateLimiter } from './rate-limiter.ts';
+import { SECURITY_HEADERS, transportSecurity } from './security-headers.ts';
 import { UNROUTABLE, cleanedUrl, rewriteUrl } from './rewrite-url.ts';
 import { ROUTES } from './routes.ts';
 import type { Route } from './routes.ts';
@@ -95,10 +96,12 @@ type Beginning = (request: FastifyRequest, reply: FastifyReply) => void;
 /** What every request gets before anything else: the headers of every answer, and its line in the log at the end. */
 function requestBeginning(options: ServerOptions): Beginning {
   const cors = corsHeaders(options.allowOrigin);
-  const always = { ...cors.always, 'x-content-type-options': 'nosniff' };
+  const always = { ...cors.always, ...SECURITY_HEADERS };
+  const isSecure = options.tls !== null;
   return (request, reply) => {
     request.course = beginCourse(request, options.services.proxies);
     reply.headers(always).header('x-request-id', request.id);
+    if (isSecure) reply.headers(transportSecurity(request));
     if (request.headers.origin !== undefined) reply.headers(cors.toBrowsers);
     // Comes also when the client went away, which `finish` does not.
     reply.raw.once('close', () => {

@@ -6,7 +6,7 @@
  * taken together after it.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { ConfigError, filesOfConfig, formatProblem, mergeReloadable, redact } from '#config';
+import { ConfigError, filesOfConfig, formatProblem, halfGuarded, mergeReloadable, redact } from '#config';
 import type { Config, LoadedConfig } from '#config';
 import type { Logger } from '#lib/logger';
 import type { Prepared } from '#lib/prepared';
@@ -82,6 +82,8 @@ export class ConfigReloader {
 
   async #take(wanted: Config): Promise<void> {
     const merged = mergeReloadable(this.#config, wanted);
+    const refusal = halfGuarded(merged);
+    if (refusal !== null) throw new StartError(refusal);
     const prepared = await this.#parts.prepare(merged.config);
     await prepared.commit();
     this.#config = merged.config;

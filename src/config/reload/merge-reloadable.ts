@@ -76,3 +76,18 @@ function membersOf({ old, wanted, schema, path, reloadable }: Pair): Pair[] | nu
     };
   });
 }
+
+/** What guards a registry beside sign-in and policies, and needs a restart. */
+const GUARDS = /^http\.(?:tls|address|port)\b/;
+const ACCESS = /^http\.(?:auth|accessControl)\b/;
+
+/**
+ * Why a merged configuration must not be put in force: sign-in or policies change together with what guards the
+ * registry and waits for a restart, so that in between neither the old nor the new guard might stand. `null`: it may.
+ */
+export function halfGuarded({ applied, needsRestart }: MergedConfig): string | null {
+  const waiting = needsRestart.filter((path) => GUARDS.test(path));
+  const access = applied.filter((path) => ACCESS.test(path));
+  if (waiting.length === 0 || access.length === 0) return null;
+  return `${access.join(', ')} cannot be taken over while ${waiting.join(', ')} waits for a restart: restart the server`;
+}
