@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { Refused } from './contract.ts';
 
 /** A name and a password as a client offers them (RFC 7617). */
@@ -19,14 +20,9 @@ export function basicCredentials(header: string): BasicCredentials | Refused | n
   if (!SCHEME.test(text)) return null;
   const [, encoded] = BASIC.exec(text) ?? [];
   if (encoded === undefined) return malformed('the Basic credentials are not base64');
-  let decoded: string;
-  try {
-    decoded = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(
-      Buffer.from(encoded, 'base64'),
-    );
-  } catch {
-    return malformed('the Basic credentials are not UTF-8');
-  }
+  const bytes = Buffer.from(encoded, 'base64');
+  if (!isUtf8(bytes)) return malformed('the Basic credentials are not UTF-8');
+  const decoded = bytes.toString('utf8');
   const colon = decoded.indexOf(':');
   if (colon === -1) return malformed('the Basic credentials have no colon');
   const username = decoded.slice(0, colon);
