@@ -16,39 +16,45 @@ export class ShortContent extends Error {}
 export async function sendPart(reader: FileReader, part: ByteRange, response: RawResponse): Promise<number> {
   const lengthBytes = part.last - part.first + 1;
   const buffers = [pool.take(lengthBytes)];
-  let sent = 0;
-  let writing: Promise<void> | null = null;
+  let handedOver = 0;
+  let taken = 0;
+  let writing: Promise<boolean> | null = null;
   try {
-    for (let turn = 0; sent < lengthBytes; turn = 1 - turn) {
+    for (let turn = 0; handedOver < lengthBytes; turn = 1 - turn) {
       const buffer = (buffers[turn] ??= pool.take(lengthBytes));
-      const wanted = Math.min(buffer.length, lengthBytes - sent);
+      const wanted = Math.min(buffer.length, lengthBytes - handedOver);
       const room = wanted === buffer.length ? buffer : buffer.subarray(0, wanted);
-      const filled = await reader.read(room, part.first + sent);
+      const filled = await reader.read(room, part.first + handedOver);
       if (filled < wanted)
-        throw new ShortContent(`${lengthBytes - sent - filled} bytes are missing at the end`);
-      await writing;
-      if (response.destroyed || response.closed) return sent;
+        throw new ShortContent(`${lengthBytes - handedOver - filled} bytes are missing at the end`);
+      if (writing !== null && !(await writing)) return taken;
+      taken = handedOver;
+      if (response.destroyed || response.closed) return taken;
       writing = write(response, buffer.subarray(0, filled));
-      sent += filled;
+      handedOver += filled;
     }
-    await writing;
-    return sent;
+    return writing === null || (await writing) ? handedOver : taken;
   } finally {
     // A buffer may be reused only when the kernel has taken it.
-    await writing?.catch(() => undefined);
+    await writing;
     for (const buffer of buffers) pool.give(buffer);
   }
 }
 
-/** Settles when the kernel has taken the bytes, or the client is gone. */
-function write(response: RawResponse, bytes: Buffer): Promise<void> {
+/** Settles when the kernel has taken the bytes (`true`), or the client is gone. */
+function write(response: RawResponse, bytes: Buffer): Promise<boolean> {
   return new Promise((resolve) => {
-    const done = (): void => {
-      response.off('close', done);
-      resolve();
+    const done = (error?: Error | null): void => {
+      response.off('close', gone);
+      resolve(error === undefined || error === null);
     };
-    response.on('close', done);
+    const gone = (): void => resolve(false);
+    response.once('close', gone);
     // The types of the two protocols' responses differ in everything but this call.
-    (response.write as (chunk: Buffer, done: () => void) => boolean).call(response, bytes, done);
+    (response.write as (chunk: Buffer, done: (error?: Error | null) => void) => boolean).call(
+      response,
+      bytes,
+      done,
+    );
   });
 }
