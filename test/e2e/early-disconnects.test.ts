@@ -16,11 +16,18 @@ before(async () => {
 });
 after(() => served.close());
 
-/** Sends something, leaves when the server has seen it, and waits for its line in the log. */
-async function leave(target: string, text: string): Promise<Readonly<Record<string, unknown>>> {
+/** Sends a head and some bytes when they are asked for, leaves when they are there, and waits for the log line. */
+async function leave(
+  target: string,
+  requestLine: string,
+  headers: readonly string[],
+  body: string,
+): Promise<Readonly<Record<string, unknown>>> {
   const connection = await RawConnection.open(served.port);
-  connection.send(text);
-  // The request counts as seen when another one on a later connection is answered.
+  connection.send(headOf(requestLine, ...headers, 'Expect: 100-continue'));
+  await connection.waitFor(/100 Continue/);
+  connection.send(body);
+  // What was sent before is there when a later connection is answered.
   await served.request('GET', '/v2/');
   connection.vanish();
   const [line] = await served.accessLines(target);
@@ -31,8 +38,7 @@ async function leave(target: string, text: string): Promise<Readonly<Record<stri
 
 test('a PATCH whose client leaves keeps what arrived; the upload goes on', async () => {
   const session = await startUpload(served, 'left/patch');
-  const head = headOf(`PATCH ${session}`, 'Content-Length: 1000');
-  await leave(session, head + 'x'.repeat(400));
+  await leave(session, `PATCH ${session}`, ['Content-Length: 1000'], 'x'.repeat(400));
   assert.equal((await served.request('GET', session)).headers.range, '0-399');
   expectStatus(await served.request('PATCH', session, { body: 'x'.repeat(600) }), 202);
   const target = `${session}?digest=${digestOf('x'.repeat(1000))}`;
@@ -41,8 +47,7 @@ test('a PATCH whose client leaves keeps what arrived; the upload goes on', async
 
 test('a chunked PATCH whose client leaves between chunks is not taken for a whole one', async () => {
   const session = await startUpload(served, 'left/chunked');
-  const head = headOf(`PATCH ${session}`, 'Transfer-Encoding: chunked');
-  const line = await leave(session, `${head}5\r\nhello\r\n`);
+  const line = await leave(session, `PATCH ${session}`, ['Transfer-Encoding: chunked'], '5\r\nhello\r\n');
   assert.notEqual(line.statusCode, 202);
   assert.equal((await served.request('GET', session)).headers.range, '0-4');
 });
@@ -50,7 +55,7 @@ test('a chunked PATCH whose client leaves between chunks is not taken for a whol
 test('a PUT whose client leaves keeps its session', async () => {
   const session = await startUpload(served, 'left/put');
   const target = `${session}?digest=${digestOf('x'.repeat(1000))}`;
-  await leave(target, headOf(`PUT ${target}`, 'Content-Length: 1000') + 'x'.repeat(400));
+  await leave(target, `PUT ${target}`, ['Content-Length: 1000'], 'x'.repeat(400));
   assert.equal((await served.request('GET', session)).headers.range, '0-399');
   expectStatus(await served.request('PUT', target, { body: 'x'.repeat(600) }), 201);
 });
@@ -58,17 +63,15 @@ test('a PUT whose client leaves keeps its session', async () => {
 test('a single POST whose client leaves leaves nothing', async () => {
   const before = await filesBelow(served.root);
   const target = `/v2/left/post/blobs/uploads/?digest=${digestOf('x'.repeat(1000))}`;
-  await leave(target, headOf(`POST ${target}`, 'Content-Length: 1000') + 'x'.repeat(400));
+  await leave(target, `POST ${target}`, ['Content-Length: 1000'], 'x'.repeat(400));
   assert.deepEqual(await filesBelow(served.root), before);
 });
 
 test('a manifest whose client leaves leaves nothing', async () => {
   const before = await filesBelow(served.root);
   const target = '/v2/left/manifest/manifests/v1';
-  await leave(
-    target,
-    headOf(`PUT ${target}`, `Content-Type: ${mediaType}`, 'Content-Length: 900') + '{"schema',
-  );
+  const headers = [`Content-Type: ${mediaType}`, 'Content-Length: 900'];
+  await leave(target, `PUT ${target}`, headers, '{"schema');
   assert.deepEqual(await filesBelow(served.root), before);
   const tags = await served.request('GET', '/v2/left/manifest/tags/list');
   assert.equal(statusAndCode(tags), '404 NAME_UNKNOWN');
@@ -103,8 +106,8 @@ test('a client that leaves right after its last byte has pushed everything or no
   for (let round = 0; round < 10; round += 1) {
     const blob = contentOf(`pushed and gone ${round}`, 'application/octet-stream');
     const target = `/v2/gone/blobs/uploads/?digest=${blob.digest}`;
-    const head = headOf(`POST ${target}`, `Content-Length: ${blob.bytes.length}`);
-    const line = await leave(target, head + blob.bytes.toString());
+    const headers = [`Content-Length: ${blob.bytes.length}`];
+    const line = await leave(target, `POST ${target}`, headers, blob.bytes.toString());
     const pulled = await served.request('GET', `/v2/gone/blobs/${blob.digest}`);
     assert.equal(pulled.status, line.statusCode === 201 ? 200 : 404, String(line.statusCode));
   }
