@@ -25,7 +25,7 @@ const HEADER_CHARS_MAX = 512;
 export const NAME_CHARS_MAX = 256;
 /** Control characters beyond those that JSON escapes, line ends of Unicode, and what turns the direction of a text. */
 const UNSAFE = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
-const UNSAFE_ALL = new RegExp(UNSAFE, 'g');
+const UNSAFE_ALL = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
 /** Body bytes of answers that are written past the framework. */
 const sentBytes = new WeakMap<RawResponse, number>();
@@ -99,7 +99,7 @@ export function shownUrl(url: string): string {
   return shownText(url.includes('?') ? url.replace(SECRET_QUERY, '$1******') : url, URL_CHARS_MAX);
 }
 
-/** A text of a client: what JSON leaves as it is and a terminal obeys is written in words, and its length is bounded. */
+/** A text of a client, bounded: what JSON leaves as it is and a terminal obeys is written in words. */
 export function shownText(text: string, charsMax: number): string {
   const bounded = text.length > charsMax ? `${text.slice(0, charsMax)}…` : text;
   return UNSAFE.test(bounded) ? bounded.replace(UNSAFE_ALL, inWords) : bounded;

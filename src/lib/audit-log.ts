@@ -75,7 +75,7 @@ export const NO_AUDIT: AuditLog = {
 /** zot's words, which users look for. */
 const REQUEST_MESSAGE = 'HTTP API Audit';
 
-/** `path` of '' is no audit. Throws `StartError` when the file cannot be written: a server without it does not start. */
+/** A path of '' is no audit. Throws `StartError` when the file cannot be written: no server starts without it. */
 export function openAuditLog(path: string, process?: string): AuditLog {
   if (path === '') return NO_AUDIT;
   checkWritable(path);

@@ -57,7 +57,8 @@ describe('the log', { timeout: 30_000 }, () => {
       ['panic', 'error'],
     ];
     for (const [level, expected] of levels) {
-      const script = `for (const name of ['debug', 'info', 'warn', 'error']) log.logger[name](name); await log.flush();`;
+      const script = `for (const name of ['debug', 'info', 'warn', 'error']) log.logger[name](name);
+        await log.flush();`;
       const written = linesOf(await runWith({ level, output: '' }, script)).map(({ message }) => message);
       assert.equal(written.join(), expected, level);
     }

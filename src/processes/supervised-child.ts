@@ -94,6 +94,7 @@ export class SupervisedChild {
       'a process ended and is started again',
     );
     // It has logged its failure, and its end starts the next attempt.
+    // A start that fails is told by `start` itself, and followed by the next.
     this.#restart = setTimeout(() => void this.start().catch(() => undefined), this.#delayMs);
   }
 

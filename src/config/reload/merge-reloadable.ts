@@ -89,5 +89,6 @@ export function halfGuarded({ applied, needsRestart }: MergedConfig): string | n
   const waiting = needsRestart.filter((path) => GUARDS.test(path));
   const access = applied.filter((path) => ACCESS.test(path));
   if (waiting.length === 0 || access.length === 0) return null;
-  return `${access.join(', ')} cannot be taken over while ${waiting.join(', ')} waits for a restart: restart the server`;
+  const [changed, guards] = [access.join(', '), waiting.join(', ')];
+  return `${changed} cannot be taken over while ${guards} waits for a restart: restart the server`;
 }
