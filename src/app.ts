@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { joinAccounts, openAccess } from '#access';
+import { SignInMemory, joinAccounts, openAccess } from '#access';
 import type { AccessParts, Accounts, AccountsReader } from '#access';
 import type { Config } from '#config';
 import { NO_AUDIT } from '#lib/audit-log';
@@ -339,9 +339,10 @@ function generationOpener(
 ): (config: Config) => Promise<Generation> {
   const audit: AccessParts['audit'] = (event) => auditLog.event(event);
   const parts = { accounts, attempts: keeper.users, logger, audit };
+  const memory = new SignInMemory();
   return async (config) => ({
     config,
-    access: await openAccess(config, parts),
+    access: await openAccess(config, parts, memory),
     proxies: new TrustedProxies(config.http.trustedProxies),
     limits: RateLimiter.isConfigured(config) ? new RateLimiter(config, keeper.users) : null,
   });

@@ -7,6 +7,7 @@ import type { Access, AccessParts } from './contract.ts';
 import { METHODS } from './methods.ts';
 import { openPolicy } from './policy/open-policy.ts';
 import type { PlacedAuthenticator } from './identification.ts';
+import { SignInMemory } from './passwords/sign-in-memory.ts';
 import { openSharedMethods } from './shared-methods.ts';
 import type { SharedMethods } from './shared-methods.ts';
 import { TokenEndpoint } from './token/token-endpoint.ts';
@@ -17,6 +18,7 @@ export { explainAccess } from './policy/explain-access.ts';
 export type { AccessExplanation, AccessQuery } from './policy/explain-access.ts';
 export type { Explanation } from './policy/explanation.ts';
 export { joinAccounts } from './joined-accounts.ts';
+export { SignInMemory } from './passwords/sign-in-memory.ts';
 export type {
   Access,
   AccessParts,
@@ -46,13 +48,18 @@ export type {
 
 /**
  * Opens every way to sign in that the configuration asks for, and its policies. Throws `StartError` when one cannot
- * be opened: a registry whose access is not what its owner wrote does not start.
+ * be opened: a registry whose access is not what its owner wrote does not start. `memory` is what was verified shortly
+ * before, under an earlier configuration.
  */
-export async function openAccess(config: Config, parts: AccessParts): Promise<Access> {
+export async function openAccess(
+  config: Config,
+  parts: AccessParts,
+  memory: SignInMemory = new SignInMemory(),
+): Promise<Access> {
   const configured = METHODS.filter((method) => method.isConfigured(config));
   const policy = await openPolicy(config, parts.logger);
   if (configured.length === 0 && policy === null) return OPEN_ACCESS;
-  const shared = await openSharedMethods(config, parts);
+  const shared = await openSharedMethods(config, parts, memory);
   const opened: PlacedAuthenticator[] = [];
   try {
     for (const { method, place, key } of configured) {

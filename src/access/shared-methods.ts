@@ -12,11 +12,11 @@ import { ownService } from './token/own-address.ts';
 import { OwnTokens } from './token/own-tokens.ts';
 import { ApiKeys, isApiKey } from './api-keys/api-keys.ts';
 import type { AccessParts, Accounts } from './contract.ts';
-import { openLdap } from './ldap/open-ldap.ts';
 import { HtpasswdUsers } from './passwords/htpasswd-users.ts';
 import { PasswordHashing } from './passwords/password-hashing.ts';
 import { PasswordSignIn } from './passwords/password-sign-in.ts';
 import type { PasswordSource } from './passwords/password-source.ts';
+import type { SignInMemory } from './passwords/sign-in-memory.ts';
 import { CookieCodec } from './sessions/session-cookie.ts';
 import type { CookieKeys } from './sessions/session-cookie.ts';
 import { Sessions } from './sessions/sessions.ts';
@@ -40,7 +40,11 @@ const HASHING_THREADS_MAX = 4;
 const HASH_KEY_BYTES = 64;
 
 /** Throws `StartError` when a part that the configuration asks for cannot be had. */
-export async function openSharedMethods(config: Config, parts: AccessParts): Promise<SharedMethods> {
+export async function openSharedMethods(
+  config: Config,
+  parts: AccessParts,
+  memory: SignInMemory,
+): Promise<SharedMethods> {
   const { auth, tls } = config.http;
   const { accounts, logger } = parts;
   if (auth.sessionDriver?.name === 'redis') {
@@ -61,7 +65,7 @@ export async function openSharedMethods(config: Config, parts: AccessParts): Pro
   const sessions = new Sessions({ accounts, origins, codec: new CookieCodec(keys), secure, logger, now });
   const apiKeys = new ApiKeys({ accounts, origins, logger, now });
   const ownTokens = openOwnTokens(config, accounts, origins);
-  const passwords = sources.length === 0 ? null : await passwordSignIn(config, parts, sources);
+  const passwords = sources.length === 0 ? null : await passwordSignIn(config, { ...parts, memory }, sources);
   return {
     passwords,
     origins,
@@ -92,7 +96,9 @@ async function openSources(
   const path = auth.htpasswd?.path ?? '';
   const sources: (PasswordSource & Voucher)[] = path === '' ? [] : [new HtpasswdUsers(path, hashing, logger)];
   try {
-    if (auth.ldap !== undefined) sources.push(openLdap(auth.ldap, logger));
+    // Not in the memory of those who have none.
+    if (auth.ldap !== undefined)
+      sources.push((await import('./ldap/open-ldap.ts')).openLdap(auth.ldap, logger));
     return sources;
   } catch (error) {
     await Promise.all(sources.map((source) => source.close()));
@@ -102,10 +108,10 @@ async function openSources(
 
 async function passwordSignIn(
   config: Config,
-  parts: AccessParts,
+  parts: AccessParts & { readonly memory: SignInMemory },
   sources: readonly PasswordSource[],
 ): Promise<PasswordSignIn> {
-  const { accounts, attempts, logger, audit } = parts;
+  const { accounts, attempts, logger, audit, memory } = parts;
   const { auth } = config.http;
   const hasApiKeys = auth.apikey || auth.openid !== undefined;
   return new PasswordSignIn({
@@ -114,6 +120,7 @@ async function passwordSignIn(
     attemptKey: await sharedKey(accounts, 'sign-in-attempts', 32),
     logger,
     audit,
+    memory,
     isForeign: (password) => hasApiKeys && isApiKey(password),
   });
 }

@@ -21,7 +21,7 @@ export function commonNameOf(dn: string): string | null {
   const bytes: number[] = [];
   const trimmed = raw.replace(/(?<!\\)\s+$/, '');
   for (const [part, hex, char] of trimmed.matchAll(/\\([0-9a-f]{2})|\\?([^])/giu)) {
-    if (hex !== undefined) bytes.push(Number.parseInt(hex, 16));
+    if (hex !== undefined) bytes.push(Number(`0x${hex}`));
     else bytes.push(...Buffer.from(char ?? part));
   }
   try {

@@ -2,7 +2,7 @@
  * The users of an LDAP directory. A sign-in is a search by the service account and a bind as the user that was
  * found, each on connections of their own, several at once. Nothing is remembered of passwords here.
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
 import { RegistryError } from '#oci/errors';
 import type { Logger } from '#lib/logger';
@@ -17,6 +17,8 @@ import type { LdapEndpoint } from './ldap-socket.ts';
 import type { userFilterMaker } from './user-filter.ts';
 
 export interface DirectoryOptions {
+  /** Changes with the configuration of the directory. */
+  readonly id: string;
   /** Asked for each connection, since authorities may be replaced. */
   readonly endpoint: () => LdapEndpoint;
   /** `null`: searches are made by nobody. */
@@ -48,6 +50,7 @@ const STANDINGS_MAX = 10_000;
 
 export class LdapDirectory implements PasswordSource, Voucher {
   readonly method = 'ldap';
+  readonly id: string;
   #options: DirectoryOptions;
   #searching: ConnectionPool;
   #binding: ConnectionPool;
@@ -55,6 +58,7 @@ export class LdapDirectory implements PasswordSource, Voucher {
 
   constructor(options: DirectoryOptions) {
     this.#options = options;
+    this.id = options.id;
     const sizeMax = CONNECTIONS_MAX;
     this.#searching = new ConnectionPool({ sizeMax, open: () => this.#openForSearching() });
     this.#binding = new ConnectionPool({ sizeMax, open: () => LdapConnection.open(options.endpoint()) });
@@ -154,7 +158,8 @@ export class LdapDirectory implements PasswordSource, Voucher {
       } catch (error) {
         const isInTime = performance.now() - startMs < RETRIES_END_MS;
         if (attempt < TRIES && isInTime && mayPass(error) && !(error instanceof PoolExhausted)) {
-          await delay(RETRY_MS * attempt * (0.5 + Math.random()));
+          // Spread, so that many who wait do not all come back at once.
+          await delay((RETRY_MS * attempt * randomInt(50, 150)) / 100);
           continue;
         }
         this.#options.logger.error({ component: 'ldap', error }, 'the directory cannot be asked');

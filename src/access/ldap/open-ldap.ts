@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { createSecureContext, getCACertificates } from 'node:tls';
 import type { Config } from '#config';
 import type { Logger } from '#lib/logger';
@@ -32,6 +33,7 @@ export function openLdap(config: LdapConfig, logger: Logger): LdapDirectory {
     connectTimeoutMs: CONNECT_TIMEOUT_MS,
   });
   return new LdapDirectory({
+    id: `ldap ${createHash('sha256').update(JSON.stringify(config)).digest('base64url')}`,
     endpoint,
     service: config.bindDN === '' ? null : { dn: config.bindDN, password: config.bindPassword },
     base: config.baseDN,

@@ -13,6 +13,8 @@ import type { StoredPassword } from './stored-password.ts';
 /** The users of a password file, as it is now. */
 export class HtpasswdUsers implements PasswordSource, Voucher {
   readonly method = 'htpasswd';
+  /** Whatever the file, its entries prove themselves. */
+  readonly id = 'htpasswd';
   #file: WatchedFile<HtpasswdFile>;
   #hashing: PasswordHashing;
   #impossible: StoredPassword;
@@ -72,9 +74,17 @@ export class HtpasswdUsers implements PasswordSource, Voucher {
   }
 }
 
+/** Asked for by every request of a remembered user, so made once for each entry of each reading of the file. */
+const proofs = new WeakMap<StoredPassword, string>();
+
 /** Changes with the stored password, and says nothing about it. */
 function proofOf(entry: StoredPassword): string {
-  return createHash('sha256').update(entry.text).digest('base64url');
+  let proof = proofs.get(entry);
+  if (proof === undefined) {
+    proof = createHash('sha256').update(entry.text).digest('base64url');
+    proofs.set(entry, proof);
+  }
+  return proof;
 }
 
 function impossibleOf({ usual }: HtpasswdFile): StoredPassword {

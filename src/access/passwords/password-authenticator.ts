@@ -1,7 +1,8 @@
 import type { AccessRequest, Authenticator, Identity } from '../contract.ts';
 import type { Sessions } from '../sessions/sessions.ts';
 import { isFromUi } from '../ui-request.ts';
-import type { PasswordSignIn, VerifiedUser } from './password-sign-in.ts';
+import type { PasswordSignIn } from './password-sign-in.ts';
+import type { VerifiedUser } from './sign-in-memory.ts';
 
 /**
  * The way to sign in with a password. Where a password file and a directory are configured both, the first of the two
@@ -24,17 +25,16 @@ export function passwordAuthenticator(
   };
 }
 
-function identityOf({ username, groups, source, proof }: VerifiedUser): Identity {
-  const { method } = source;
+function identityOf({ username, groups, method, proof }: VerifiedUser): Identity {
   return { username, origin: method, groups, method, proof, claims: null, scope: null, scopeOnly: false };
 }
 
 /** A script of the UI gets a session at once, so that it need not keep the password. */
 async function begin(
   sessions: Sessions,
-  { username, groups, source, proof }: VerifiedUser,
+  { username, groups, method, proof }: VerifiedUser,
   request: AccessRequest,
 ): Promise<NonNullable<Identity['headers']>> {
-  const user = { username, origin: source.method, groups, provider: '', idToken: null, proof };
+  const user = { username, origin: method, groups, provider: '', idToken: null, proof };
   return { 'set-cookie': await sessions.begin(user, request) };
 }

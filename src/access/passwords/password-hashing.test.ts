@@ -43,14 +43,14 @@ describe('the hashing of passwords', { timeout: 60_000 }, () => {
 
   test('many addresses fill the queue, and no more than that', async () => {
     const hashing = new PasswordHashing(1);
-    const asked = Array.from({ length: 300 }, (_, at) =>
+    const asked = Array.from({ length: 400 }, (_, at) =>
       hashing
         .verify({ password: 'wrong', stored, source: `address-${at}`, known: false })
         .catch((error: unknown) => error),
     );
     const answers = await Promise.all(asked);
     const refused = answers.filter((answer) => answer instanceof HashingBusy);
-    assert.equal(refused.length, 300 - 1 - 64);
+    assert.equal(refused.length, 400 - 1 - 256);
     assert.ok(refused.every(({ retryAfterMs }) => retryAfterMs > 0));
     await hashing.close();
   });

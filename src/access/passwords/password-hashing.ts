@@ -33,9 +33,9 @@ interface Waiting {
   readonly sinceMs: number;
 }
 
-const QUEUED_PER_THREAD_MAX = 64;
+const QUEUED_PER_THREAD_MAX = 256;
 const QUEUED_PER_SOURCE_MAX = 16;
-const WAIT_MAX_MS = 5000;
+const WAIT_MAX_MS = 15_000;
 const RETRY_AFTER_MS = 2000;
 /** A thread that verifies for longer than this has gone wrong: the dearest hash that is accepted takes some 15 s. */
 const ANSWER_MAX_MS = 60_000;

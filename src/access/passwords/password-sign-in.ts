@@ -2,7 +2,8 @@
  * Signing in with a name and a password, whatever knows them: the password file, a directory, or both in turn.
  *
  * The order: what is remembered, right or wrong -> the same credentials under way -> may they be tried
- * (`#lib/attempt-ledger`) -> each source -> counted, remembered. Right credentials are verified again before they are forgotten, beside the
+ * (`#lib/attempt-ledger`) -> each source -> counted, remembered. Right credentials are verified again before they
+ * are forgotten, beside the
  * requests that use them.
  */
 import type { AttemptDesk, AttemptOutcome } from '#lib/attempt-ledger';
@@ -11,9 +12,10 @@ import type { Logger } from '#lib/logger';
 import { basicCredentials } from '../basic-credentials.ts';
 import type { BasicCredentials } from '../basic-credentials.ts';
 import type { AccessRequest, AuditEvent, Refused } from '../contract.ts';
-import { CredentialCache, credentialTag } from '../credential-cache.ts';
+import { credentialTag } from '../credential-cache.ts';
 import { HashingBusy } from './password-hashing.ts';
-import type { PasswordProof, PasswordSource } from './password-source.ts';
+import type { PasswordSource } from './password-source.ts';
+import type { SignInMemory, VerifiedUser } from './sign-in-memory.ts';
 import { WrongCredentials } from './wrong-credentials.ts';
 import type { Stamp } from './wrong-credentials.ts';
 
@@ -25,29 +27,22 @@ export interface PasswordSignInParts {
   readonly attemptKey: Buffer;
   readonly logger: Logger;
   readonly audit: (event: AuditEvent) => void;
-  readonly rememberMs?: number;
+  /** What was verified before, also for another opening of the same sources. */
+  readonly memory: SignInMemory;
   /** Passwords of this form are for somebody else. */
   readonly isForeign: (password: string) => boolean;
-}
-
-/** Somebody whose password was right. */
-export interface VerifiedUser extends PasswordProof {
-  readonly username: string;
-  readonly source: PasswordSource;
 }
 
 type Verdict = VerifiedUser | Refused;
 
 export class PasswordSignIn {
   #parts: PasswordSignInParts;
-  #cache: CredentialCache<VerifiedUser>;
   #wrongs: WrongCredentials;
   #underWay = new Map<string, Promise<Verdict>>();
 
   constructor(parts: PasswordSignInParts) {
     this.#parts = parts;
-    this.#cache = new CredentialCache(parts.rememberMs);
-    this.#wrongs = new WrongCredentials(parts.sources);
+    this.#wrongs = new WrongCredentials(parts.sources, parts.memory);
   }
 
   /** The source that is asked first. */
@@ -61,14 +56,21 @@ export class PasswordSignIn {
     const credentials = header === undefined ? null : basicCredentials(header);
     if (credentials === null || 'refused' in credentials) return credentials;
     if (this.#parts.isForeign(credentials.password)) return null;
-    const tag = this.#cache.tag(credentials);
-    const found = this.#cache.find(tag);
-    if (found !== null && found.value.source.holds(credentials.username, found.value.proof)) {
+    const { right } = this.#parts.memory;
+    const tag = right.tag(credentials);
+    const found = right.find(tag);
+    if (found !== null && this.#holds(found.value)) {
       if (found.isAging) this.#refresh(tag, credentials, request.clientAddress);
       return found.value;
     }
     if (this.#wrongs.has(tag, credentials.username)) return wrong(credentials.username);
     return this.#verifyOnce(tag, credentials, request.clientAddress);
+  }
+
+  /** Whether what was verified still holds here and now. */
+  #holds({ username, sourceId, proof }: VerifiedUser): boolean {
+    const source = this.#parts.sources.find(({ id }) => id === sourceId);
+    return source !== undefined && source.holds(username, proof);
   }
 
   /** What many requests ask at the same time is worked out once. */
@@ -120,24 +122,23 @@ export class PasswordSignIn {
   async #askSources(attempt: Parameters<PasswordSource['verify']>[0]): Promise<VerifiedUser | null> {
     for (const source of this.#parts.sources) {
       const proof = await source.verify(attempt);
-      if (proof !== null) return { ...proof, username: attempt.username, source };
+      if (proof === null) continue;
+      return { ...proof, username: attempt.username, method: source.method, sourceId: source.id };
     }
     return null;
   }
 
   #right(tag: string, verified: VerifiedUser): VerifiedUser {
-    this.#cache.remember(tag, verified);
-    this.#parts.audit({
-      action: 'sign-in',
-      subject: verified.username,
-      object: verified.source.method,
-      outcome: 'allowed',
-    });
+    const { memory, audit } = this.#parts;
+    const isNew = memory.right.find(tag) === null;
+    memory.right.remember(tag, verified);
+    const { username: subject, method: object } = verified;
+    if (isNew) audit({ action: 'sign-in', subject, object, outcome: 'allowed' });
     return verified;
   }
 
   #wrong(tag: string, username: string, stamp: Stamp): Refused {
-    this.#cache.forget(tag);
+    this.#parts.memory.right.forget(tag);
     this.#wrongs.remember(tag, stamp);
     return wrong(username);
   }

@@ -16,6 +16,8 @@ export interface PasswordProof {
 /** One place that knows passwords. */
 export interface PasswordSource {
   readonly method: 'htpasswd' | 'ldap';
+  /** Two openings with the same id ask the same place in the same way. */
+  readonly id: string;
   /** `null` when the user or the password is wrong. Throws when it cannot be found out. */
   verify(attempt: PasswordAttempt): Promise<PasswordProof | null>;
   /** Whether what was verified still holds, as far as that can be said at once. */

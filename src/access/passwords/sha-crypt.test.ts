@@ -15,7 +15,8 @@ const vectors: readonly (readonly [string, string])[] = [
   ],
   [
     longText,
-    '$6$rounds=1400$anotherlongsalts$POfYwTEok97VWcjxIiSOjiykti.o/pQs.wPvMxQ6Fm7I6IoYN3CmLs66x9t0oSwbtEW7o7UmJEiDwGqd8p4ur1',
+    '$6$rounds=1400$anotherlongsalts$' +
+      'POfYwTEok97VWcjxIiSOjiykti.o/pQs.wPvMxQ6Fm7I6IoYN3CmLs66x9t0oSwbtEW7o7UmJEiDwGqd8p4ur1',
   ],
 ];
 

@@ -1,5 +1,5 @@
-import { WeightedLru } from '#lib/weighted-lru';
 import type { PasswordSource } from './password-source.ts';
+import type { SignInMemory } from './sign-in-memory.ts';
 
 /** What is seen of a user's stored passwords in all sources; `isBlind` when one of them shows nothing. */
 export interface Stamp {
@@ -7,12 +7,6 @@ export interface Stamp {
   readonly isBlind: boolean;
 }
 
-interface Wrong {
-  readonly stamp: string;
-  readonly untilMs: number;
-}
-
-const ENTRIES_MAX = 10_000;
 const REMEMBER_MS = 300_000;
 /** Where nobody tells of changes: a user who has just got a password may try it again soon. */
 const REMEMBER_BLINDLY_MS = 10_000;
@@ -23,28 +17,29 @@ const REMEMBER_BLINDLY_MS = 10_000;
  */
 export class WrongCredentials {
   #sources: readonly PasswordSource[];
-  #entries = new WeightedLru<string, Wrong>(ENTRIES_MAX);
+  #memory: SignInMemory;
 
-  constructor(sources: readonly PasswordSource[]) {
+  constructor(sources: readonly PasswordSource[], memory: SignInMemory) {
     this.#sources = sources;
+    this.#memory = memory;
   }
 
   /** To be taken before a password is verified, and handed in with its being wrong. */
   stampOf(username: string): Stamp {
-    const stamps = this.#sources.map((source) => source.stampOf(username));
-    return { text: stamps.join(' '), isBlind: stamps.includes(null) };
+    const stamps = this.#sources.map((source) => [source.id, source.stampOf(username)]);
+    return { text: JSON.stringify(stamps), isBlind: stamps.some(([, stamp]) => stamp === null) };
   }
 
   remember(tag: string, stamp: Stamp): void {
-    const untilMs = performance.now() + (stamp.isBlind ? REMEMBER_BLINDLY_MS : REMEMBER_MS);
-    this.#entries.set(tag, { stamp: stamp.text, untilMs });
+    const untilMs = this.#memory.now() + (stamp.isBlind ? REMEMBER_BLINDLY_MS : REMEMBER_MS);
+    this.#memory.wrong.set(tag, { stamp: stamp.text, untilMs });
   }
 
   has(tag: string, username: string): boolean {
-    const entry = this.#entries.get(tag);
+    const entry = this.#memory.wrong.get(tag);
     if (entry === undefined) return false;
-    if (entry.untilMs > performance.now() && entry.stamp === this.stampOf(username).text) return true;
-    this.#entries.delete(tag);
+    if (entry.untilMs > this.#memory.now() && entry.stamp === this.stampOf(username).text) return true;
+    this.#memory.wrong.delete(tag);
     return false;
   }
 }
