@@ -23,13 +23,17 @@ const EXPLANATIONS: Readonly<Record<ErrorCode, Explanation>> = {
     detail: '`digest`',
   },
   BLOB_UPLOAD_INVALID: {
-    also: '416: a chunk does not begin where the last one ended, or its Content-Range is malformed; 409: another request writes to the upload',
+    also:
+      '416: a chunk does not begin where the last one ended, or its Content-Range is malformed; 409: ' +
+      'another request writes to the upload',
     when: 'A piece of an upload cannot be taken.',
     remedy: 'Ask for the state of the upload (GET of its Location) and go on from there.',
     detail: '`session_id`, `size`',
   },
   BLOB_UPLOAD_UNKNOWN: {
-    when: 'There is no such upload in this repository: it was finished, cancelled, removed as old, or begun by somebody else.',
+    when:
+      'There is no such upload in this repository: it was finished, cancelled, removed as old, or ' +
+      'begun by somebody else.',
     remedy: 'Begin a new upload.',
     detail: '`session_id`',
   },
@@ -44,7 +48,9 @@ const EXPLANATIONS: Readonly<Record<ErrorCode, Explanation>> = {
     detail: '`missing`: up to 20 digests; `digest`: the same, joined by commas',
   },
   MANIFEST_INVALID: {
-    also: '413: larger than `http.maxManifestSize`; 414: more than 46 `tag` parameters; 415: the Content-Type is not accepted',
+    also:
+      '413: larger than `http.maxManifestSize`; 414: more than 46 `tag` parameters; 415: the ' +
+      'Content-Type is not accepted',
     when: 'The body is no manifest of its media type, or a tag is malformed.',
     remedy: 'Correct what the message names. For Docker’s media types see `http.compat`.',
     detail: '`reason`, `mediaType`, `tag`, `digest` with `expected` and `actual`',
@@ -98,7 +104,9 @@ const EXPLANATIONS: Readonly<Record<ErrorCode, Explanation>> = {
     remedy: 'Correct the request.',
   },
   REQUEST_TIMEOUT: {
-    when: 'Headers or body did not make progress within `http.idleTimeout`. What arrived of an upload in pieces is kept.',
+    when:
+      'Headers or body did not make progress within `http.idleTimeout`. What arrived of an upload in ' +
+      'pieces is kept.',
     remedy: 'Go on with the upload on a new connection.',
   },
   RANGE_INVALID: {
@@ -112,7 +120,9 @@ const EXPLANATIONS: Readonly<Record<ErrorCode, Explanation>> = {
     detail: '`free`, `required`',
   },
   CONTENT_CORRUPT: {
-    when: 'Stored content does not have its digest, or an `index.json` cannot be used. It is never served as if it were whole.',
+    when:
+      'Stored content does not have its digest, or an `index.json` cannot be used. It is never served ' +
+      'as if it were whole.',
     remedy: 'Run `zot check`; push the image again.',
     detail: '`digest`',
   },
@@ -131,7 +141,10 @@ const FOREWORD = `# Errors
 Every refusal has a JSON body of the form of the distribution specification, with the media type \`application/json\`:
 
 \`\`\`json
-{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown","detail":{"description":"manifest unknown","reference":"v2"}}]}
+{"errors":[
+  {"code":"MANIFEST_UNKNOWN","message":"manifest unknown",
+   "detail":{"description":"manifest unknown","reference":"v2"}}
+]}
 \`\`\`
 
 \`detail.description\` is always there. Answers to HEAD have the status and headers only. Every answer carries

@@ -6,7 +6,8 @@
  *
  * An attacker is slowed down, nobody is locked out: delays end, and whoever comes with credentials that were right
  * within the last day is not delayed at all, whatever others do from the same address or to the same name. The same
- * wrong credentials again are no new guess, and not counted: a program that was not told of a new password delays nobody.
+ * wrong credentials again are no new guess, and not counted: a program that was not told of a new password delays
+ * nobody.
  */
 
 export interface Attempt {

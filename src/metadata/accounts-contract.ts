@@ -9,7 +9,10 @@ export interface ApiKeyRecord {
   /** Lower case hex sha256 of the key without its prefix, as zot keeps it. */
   readonly hash: string;
   readonly owner: string;
-  /** Who vouched for the owner when the key was made, such as `htpasswd`: there it is looked up whether there still is one. */
+  /**
+   * Who vouched for the owner when the key was made, such as `htpasswd`: there it is looked up whether
+   * there still is one.
+   */
   readonly origin: string;
   readonly uuid: string;
   readonly label: string;

@@ -114,21 +114,24 @@ test('a repository that another tool writes is served, and one that it removes i
   assert.ok(!(await catalog()).includes('"appeared"'));
 });
 
-test('an index.json that cannot be read leaves the last good state in force, and a mended one counts again', async () => {
-  await pushImage(served, 'torn', ours, 'v1');
-  const good = await readFile(indexFile('torn'));
-  await writeFile(indexFile('torn'), good.subarray(0, 40));
-  // Long enough for the broken file to have been looked at.
-  await eventually('a warning', async () => {
-    await status('torn', 'v1');
-    const lines = await served.logLines();
-    return lines.some(
-      ({ repository, message }) => repository === 'torn' && String(message).includes('index.json'),
-    );
-  });
-  assert.equal(await status('torn', 'v1'), 200);
-  const index = { schemaVersion: 2, manifests: [descriptorOf(ours.manifest), tagged(ours.manifest, 'v2')] };
-  await writeFile(indexFile('torn'), JSON.stringify(index));
-  await eventually('the mended file', async () => (await status('torn', 'v2')) === 200);
-  assert.equal(await status('torn', 'v1'), 404);
-});
+test(
+  'an index.json that cannot be read leaves the last good state in force, and a mended one ' + 'counts again',
+  async () => {
+    await pushImage(served, 'torn', ours, 'v1');
+    const good = await readFile(indexFile('torn'));
+    await writeFile(indexFile('torn'), good.subarray(0, 40));
+    // Long enough for the broken file to have been looked at.
+    await eventually('a warning', async () => {
+      await status('torn', 'v1');
+      const lines = await served.logLines();
+      return lines.some(
+        ({ repository, message }) => repository === 'torn' && String(message).includes('index.json'),
+      );
+    });
+    assert.equal(await status('torn', 'v1'), 200);
+    const index = { schemaVersion: 2, manifests: [descriptorOf(ours.manifest), tagged(ours.manifest, 'v2')] };
+    await writeFile(indexFile('torn'), JSON.stringify(index));
+    await eventually('the mended file', async () => (await status('torn', 'v2')) === 200);
+    assert.equal(await status('torn', 'v1'), 404);
+  },
+);

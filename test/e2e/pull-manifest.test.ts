@@ -91,12 +91,16 @@ test('what is not there is named', async () => {
   }
 });
 
-test('a manifest is no tag of its repository’s blobs: a blob that no index names is not pulled as a manifest', async () => {
-  const layer = image.layers[0];
-  assert.ok(layer);
-  const answer = await served.request('GET', `/v2/pull/image/manifests/${layer.digest}`);
-  assert.equal(statusAndCode(answer), '404 MANIFEST_UNKNOWN');
-});
+test(
+  'a manifest is no tag of its repository’s blobs: a blob that no index names is not pulled ' +
+    'as a manifest',
+  async () => {
+    const layer = image.layers[0];
+    assert.ok(layer);
+    const answer = await served.request('GET', `/v2/pull/image/manifests/${layer.digest}`);
+    assert.equal(statusAndCode(answer), '404 MANIFEST_UNKNOWN');
+  },
+);
 
 test('any bytes that are JSON are served as they were pushed, white space and unknown members included', async () => {
   const { config } = image;

@@ -145,29 +145,33 @@ test('a download over HTTP/1.1 and TLS that nobody reads ends', async () => {
   socket.destroy();
 });
 
-test('a certificate that is replaced is shown to new connections; a broken pair leaves the old one in force', async () => {
-  const shown = async (): Promise<string> => {
-    const socket = await shakeHands(served.port, { rejectUnauthorized: false });
-    const { fingerprint256 } = socket.getPeerCertificate();
-    socket.destroy();
-    return fingerprint256;
-  };
-  const old = await shown();
-  const second = await mkdtemp(path.join(folder, 'second-'));
-  const { certFile, keyFile } = await makeCertificates(second);
-  const wanted = new X509Certificate(await readFile(certFile)).fingerprint256;
-  await writeFile(tls.cert, 'no certificate');
-  await waitForProblem(1);
-  assert.equal(await shown(), old);
-  // The new certificate without its key is a pair that does not fit.
-  await copyFile(certFile, tls.cert);
-  await waitForProblem(2);
-  assert.equal(await shown(), old);
-  await copyFile(keyFile, tls.key);
-  const deadlineMs = performance.now() + 5000;
-  while ((await shown()) !== wanted)
-    assert.ok(performance.now() < deadlineMs, 'the certificate is not taken over');
-});
+test(
+  'a certificate that is replaced is shown to new connections; a broken pair leaves the old ' +
+    'one in force',
+  async () => {
+    const shown = async (): Promise<string> => {
+      const socket = await shakeHands(served.port, { rejectUnauthorized: false });
+      const { fingerprint256 } = socket.getPeerCertificate();
+      socket.destroy();
+      return fingerprint256;
+    };
+    const old = await shown();
+    const second = await mkdtemp(path.join(folder, 'second-'));
+    const { certFile, keyFile } = await makeCertificates(second);
+    const wanted = new X509Certificate(await readFile(certFile)).fingerprint256;
+    await writeFile(tls.cert, 'no certificate');
+    await waitForProblem(1);
+    assert.equal(await shown(), old);
+    // The new certificate without its key is a pair that does not fit.
+    await copyFile(certFile, tls.cert);
+    await waitForProblem(2);
+    assert.equal(await shown(), old);
+    await copyFile(keyFile, tls.key);
+    const deadlineMs = performance.now() + 5000;
+    while ((await shown()) !== wanted)
+      assert.ok(performance.now() < deadlineMs, 'the certificate is not taken over');
+  },
+);
 
 async function waitForProblem(count: number): Promise<void> {
   const deadlineMs = performance.now() + 5000;

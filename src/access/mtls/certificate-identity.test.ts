@@ -104,7 +104,8 @@ describe('the user in a certificate', { skip }, () => {
     // Each as a program with Go's library prints it.
     const subjects = {
       '/CN=n/OU=u/O=o/L=l/ST=t/C=DE/serialNumber=5/street=s/postalCode=p/DC=x/title=y':
-        'SERIALNUMBER=5,CN=n,OU=u,O=o,POSTALCODE=p,STREET=s,L=l,ST=t,C=DE,2.5.4.12=#130179,0.9.2342.19200300.100.1.25=#130178',
+        'SERIALNUMBER=5,CN=n,OU=u,O=o,POSTALCODE=p,STREET=s,L=l,ST=t,C=DE,' +
+        '2.5.4.12=#130179,0.9.2342.19200300.100.1.25=#130178',
       '/C=DE/ST=There/L=Here/O=Acme, Inc./OU=a/OU=b/CN=alice':
         'CN=alice,OU=a+OU=b,O=Acme\\, Inc.,L=Here,ST=There,C=DE',
       '/CN=alice/DC=example/emailAddress=a@b.c':

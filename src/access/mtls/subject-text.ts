@@ -1,6 +1,9 @@
 import type { NameAttribute } from './certificate-names.ts';
 
-/** The attributes with short names, in the order of zot (of Go's library, that is): the last stands first in the text. */
+/**
+ * The attributes with short names, in the order of zot (of Go's library, that is): the last stands first in
+ * the text.
+ */
 const KNOWN: readonly (readonly [oid: string, name: string])[] = [
   ['2.5.4.6', 'C'],
   ['2.5.4.8', 'ST'],

@@ -2,7 +2,10 @@ import { isFromUi } from '../ui-request.ts';
 import type { Authenticator } from '../contract.ts';
 import type { Sessions } from './sessions.ts';
 
-/** The way to be signed in by a cookie. It counts with the header of the UI only, which is what stops forged requests. */
+/**
+ * The way to be signed in by a cookie. It counts with the header of the UI only, which is what stops forged
+ * requests.
+ */
 export function sessionAuthenticator(sessions: Sessions): Authenticator {
   return {
     method: 'session',

@@ -58,7 +58,10 @@ export class Sessions implements SessionDesk {
     this.#purge.unref();
   }
 
-  /** Begins a session and gives its `Set-Cookie` values. One that the request had ends: its id may be known to others. */
+  /**
+   * Begins a session and gives its `Set-Cookie` values. One that the request had ends: its id may be known
+   * to others.
+   */
   async begin(user: SignedIn, request: CookieRequest): Promise<readonly string[]> {
     const { accounts, codec, now } = this.#parts;
     await this.end(request);

@@ -74,7 +74,8 @@ export class Connection {
 
   #headOf(request: Request): string {
     const host = `Host: ${this.#origin.host}:${this.#origin.port}\r\n`;
-    return `${request.method} ${request.path} HTTP/1.1\r\n${host}${this.#headers}${request.headers ?? ''}${framing(request)}\r\n`;
+    const headers = `${host}${this.#headers}${request.headers ?? ''}${framing(request)}`;
+    return `${request.method} ${request.path} HTTP/1.1\r\n${headers}\r\n`;
   }
 
   #connect(): Promise<Socket> {

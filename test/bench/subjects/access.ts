@@ -1,4 +1,7 @@
-/** Access as a large installation has it: a password file, a thousand patterns, one of which is that of the benchmark. */
+/**
+ * Access as a large installation has it: a password file, a thousand patterns, one of which is that of the
+ * benchmark.
+ */
 import { writeFileSync } from 'node:fs';
 import { hashSync } from 'bcryptjs';
 

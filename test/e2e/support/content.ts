@@ -46,7 +46,10 @@ export interface Image {
   readonly manifest: Content;
 }
 
-/** A small image whose content, and so its digests, follow from the seed. `members` join or replace the manifest's own. */
+/**
+ * A small image whose content, and so its digests, follow from the seed. `members` join or replace the
+ * manifest's own.
+ */
 export function imageOf(seed: string, members: Record<string, unknown> = {}): Image {
   const config = contentOf(JSON.stringify({ architecture: 'amd64', os: 'linux', seed }), OCI_CONFIG);
   const layers = [contentOf(`layer of ${seed}`, OCI_LAYER)];
