@@ -18,16 +18,27 @@ export function writeFrame(socket: Socket, message: unknown): void {
 
 /** Calls `onMessage` for each message that arrives; a frame that cannot be one ends the connection. */
 export function readFrames(socket: Socket, onMessage: (message: unknown) => void): void {
-  let rest: Buffer = Buffer.alloc(0);
+  let pieces: Buffer[] = [];
+  let gatheredBytes = 0;
+  let neededBytes = HEADER_BYTES;
   socket.on('data', (chunk: Buffer) => {
-    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
-    while (rest.length >= HEADER_BYTES) {
-      const lengthBytes = rest.readUInt32LE(0);
-      if (lengthBytes > FRAME_BYTES_MAX) return void socket.destroy(new Error('a frame is too long'));
-      if (rest.length < HEADER_BYTES + lengthBytes) return;
-      const payload = rest.subarray(HEADER_BYTES, HEADER_BYTES + lengthBytes);
-      rest = rest.subarray(HEADER_BYTES + lengthBytes);
+    pieces.push(chunk);
+    gatheredBytes += chunk.length;
+    // A long frame is joined once, when it is whole.
+    if (gatheredBytes < neededBytes) return;
+    let rest = pieces.length === 1 ? chunk : Buffer.concat(pieces, gatheredBytes);
+    for (neededBytes = neededFor(rest); rest.length >= neededBytes; neededBytes = neededFor(rest)) {
+      const payload = rest.subarray(HEADER_BYTES, neededBytes);
+      rest = rest.subarray(neededBytes);
       onMessage(deserialize(payload));
     }
+    if (neededBytes > FRAME_BYTES_MAX) return void socket.destroy(new Error('a frame is too long'));
+    pieces = rest.length === 0 ? [] : [rest];
+    gatheredBytes = rest.length;
   });
+}
+
+/** Bytes of the frame that begins here, its header included; those of the header when not even that is there. */
+function neededFor(rest: Buffer): number {
+  return rest.length < HEADER_BYTES ? HEADER_BYTES : HEADER_BYTES + rest.readUInt32LE(0);
 }

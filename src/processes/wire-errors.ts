@@ -15,7 +15,7 @@ export type WireError =
 /** The error in plain data; causes stay in the log of the process that met them. */
 export function toWire(error: unknown): WireError {
   if (error instanceof RegistryError) {
-    const { code, status, message, detail, retryAfterSeconds } = error;
+    const { code, status, message, detail, retryAfterSeconds, headers } = error;
     return {
       kind: 'registry',
       code,
@@ -24,6 +24,7 @@ export function toWire(error: unknown): WireError {
         message,
         ...(detail === undefined ? {} : { detail }),
         ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
+        ...(headers === undefined ? {} : { headers }),
       },
     };
   }
