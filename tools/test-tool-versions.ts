@@ -66,4 +66,5 @@ export const debianTools: readonly DebianTool[] = [
   { debianPackage: 'curl', program: 'curl' },
   { debianPackage: 'openssl', program: 'openssl' },
   { debianPackage: 'slapd', program: 'slapd' },
+  { debianPackage: 'chromium', program: 'chromium' },
 ];

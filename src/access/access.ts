@@ -5,6 +5,7 @@ import { AUTHENTICATORS } from './authenticators.ts';
 import { ComposedAccess, OPEN_ACCESS } from './composed-access.ts';
 import type { Access, AccessParts } from './contract.ts';
 import { METHODS } from './methods.ts';
+import { openOpenid } from './openid/open-openid.ts';
 import { openPolicy } from './policy/open-policy.ts';
 import type { PlacedAuthenticator } from './identification.ts';
 import { SignInMemory } from './passwords/sign-in-memory.ts';
@@ -74,7 +75,7 @@ export async function openAccess(
       sessions: configured.some(({ method }) => method === 'session') ? shared.sessions : null,
       apiKeys: configured.some(({ method }) => method === 'apikey') ? shared.apiKeys : null,
       tokens: tokenEndpoint(config, shared),
-      openid: null,
+      openid: await openOpenid(config, parts, shared.openidStateKey),
       closeShared: () => shared.close(),
     });
   } catch (error) {

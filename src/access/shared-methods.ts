@@ -2,7 +2,7 @@
  * What several ways to sign in have in common: who knows passwords, who vouches for users, sessions, API keys.
  * Opened once for a configuration, before the ways themselves; each part is closed by the way that is named for it.
  */
-import { randomBytes } from 'node:crypto';
+import { hkdfSync, randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import type { Config } from '#config';
 import type { Logger } from '#lib/logger';
@@ -29,6 +29,8 @@ export interface SharedMethods {
   readonly origins: Origins;
   readonly sessions: Sessions;
   readonly apiKeys: ApiKeys;
+  /** Seals the state of sign-ins through providers; the same in all processes. */
+  readonly openidStateKey: Buffer;
   /** `null` without issuers of identity tokens. */
   readonly oidc: OidcTokens | null;
   /** `null` where we give out no tokens. */
@@ -71,6 +73,7 @@ export async function openSharedMethods(
     origins,
     sessions,
     apiKeys,
+    openidStateKey: Buffer.from(hkdfSync('sha256', keys.hashKey, '', 'state of sign-ins', 32)),
     oidc,
     ownTokens,
     close: async () => {

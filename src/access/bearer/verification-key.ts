@@ -12,15 +12,13 @@ export class KeyError extends Error {
   override readonly name = 'KeyError';
 }
 
+/** The algorithms of each kind of key; none with a shared secret, and not `none`. */
 const RSA = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'] as const;
 const BY_CURVE: Readonly<Record<string, readonly string[]>> = {
   prime256v1: ['ES256'],
   secp384r1: ['ES384'],
   secp521r1: ['ES512'],
 };
-
-/** Every algorithm that a token may be signed with: none with a shared secret, and not `none`. */
-export const TOKEN_ALGORITHMS: readonly string[] = [...RSA, 'ES256', 'ES384', 'ES512', 'EdDSA'];
 
 export const KEY_BYTES_MAX = 64 * 1024;
 const RSA_BITS_MIN = 2048;

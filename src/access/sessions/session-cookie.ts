@@ -75,16 +75,18 @@ export interface CookieOptions {
   readonly httpOnly: boolean;
   /** 0 or less removes the cookie. */
   readonly maxAgeSeconds: number;
+  /** Where it is sent; everywhere, unless given. */
+  readonly path?: string;
 }
 
 /** A `Set-Cookie` value (RFC 6265 section 4.1). `value` must hold no character that cookies may not. */
 export function setCookie(name: string, value: string, options: CookieOptions): string {
-  const { secure, httpOnly, maxAgeSeconds } = options;
+  const { secure, httpOnly, maxAgeSeconds, path = '/' } = options;
   const age =
     maxAgeSeconds > 0 ? `Max-Age=${maxAgeSeconds}` : 'Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT';
   return [
     `${name}=${value}`,
-    'Path=/',
+    `Path=${path}`,
     age,
     httpOnly ? 'HttpOnly' : '',
     secure ? 'Secure' : '',

@@ -1,6 +1,8 @@
 import type { Config } from '#config';
 import type { Route } from '../routes.ts';
 import { deleteApiKey, getApiKeys, postApiKey } from './api-keys.ts';
+import { getCallback } from './callback.ts';
+import { getLogin } from './login.ts';
 import { postLogout } from './logout.ts';
 import { getToken } from './token.ts';
 
@@ -12,6 +14,19 @@ export interface SessionRoute extends Route {
 
 /** Every route below `/zot/auth/`. */
 export const SESSION_ROUTES: readonly SessionRoute[] = [
+  ...(
+    [
+      ['GET', '/zot/auth/login', getLogin],
+      ['POST', '/zot/auth/login', getLogin],
+      ['GET', '/zot/auth/callback/:provider', getCallback],
+    ] as const
+  ).map(([method, url, handler]): SessionRoute => ({
+    method,
+    url,
+    permission: 'public',
+    handler,
+    isConfigured: ({ http }) => http.auth.openid !== undefined,
+  })),
   ...(['GET', 'POST'] as const).map((method): SessionRoute => ({
     method,
     url: '/zot/auth/token',

@@ -224,7 +224,10 @@ const UPLOAD_STEPS: readonly RouteCase[] = [
 ];
 
 const SESSIONS: readonly RouteCase[] = [
-  // Not served in these worlds: token-endpoint.test.ts asks for them.
+  // Not served in these worlds: their own suites ask for them.
+  plain('GET /zot/auth/login', 'the way to a provider', 'nothing'),
+  plain('POST /zot/auth/login', 'the way to a provider', 'nothing'),
+  plain('GET /zot/auth/callback/:provider', 'the way back', 'nothing'),
   plain('GET /zot/auth/token', 'a token', 'nothing'),
   plain('POST /zot/auth/token', 'a token by a form', 'nothing'),
   plain('POST /zot/auth/logout', 'signing out', 'nothing'),
