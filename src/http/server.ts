@@ -1,7 +1,7 @@
 /**
  * The HTTP server. The order of a request, which `docs/LIFECYCLE.md` draws: clean path -> repository name to one
- * segment -> request id -> headers of every answer -> route -> (identify -> permit) -> handler -> error to answer
- * -> access log.
+ * segment -> request id -> headers of every answer -> limit of the address -> route -> (identify -> permit -> limit of
+ * the user) -> handler -> error to answer -> access log and audit log.
  */
 import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
