@@ -97,6 +97,11 @@ export class MemoryDriver implements StorageDriver {
     return this.#files.delete(path);
   }
 
+  async removeEmptyFolder(): Promise<boolean> {
+    // Folders are only the beginnings of names here.
+    return false;
+  }
+
   async freeSpace(): Promise<null> {
     return null;
   }

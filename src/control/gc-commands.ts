@@ -1,7 +1,7 @@
 import type { Config, StoreConfig } from '#config';
-import { gcJob, gcJobName, gcSettings, noteEverything, systemTime } from '#tasks';
-import type { GcSettings, SweepParts, SweepReport } from '#tasks';
-import { flagArgument } from './contract.ts';
+import { SweepClock, gcJob, gcJobName, gcSettings, noteEverything, systemTime } from '#tasks';
+import type { GcSettings, Job, RoundResult, Scheduler, SweepParts, SweepReport } from '#tasks';
+import { ControlRefusal, flagArgument } from './contract.ts';
 import type { ControlCall, ControlCommands, ControlHost } from './contract.ts';
 
 /** `gc.run`: a sweep now, of every store; `dryRun` decides only, `full` looks at everything on the store. */
@@ -21,19 +21,18 @@ const partsOf = new WeakMap<ControlHost, SweepParts[]>();
 
 function makeParts(host: ControlHost): SweepParts[] {
   const { storage, index, keeper, logger } = host;
+  const clock = new SweepClock(systemTime);
   return storage.stores.map((store) => ({
     storage,
     index,
     keeper,
     logger,
     store,
-    time: systemTime,
+    clock,
     get settings() {
       return settingsInForce(host, store.route);
     },
     keepUntagged: () => Promise.resolve(false),
-    buriedMs: new Map<string, number>(),
-    startedMs: systemTime.elapsedMs(),
     serving: host.serving,
   }));
 }
@@ -58,21 +57,35 @@ interface StoreReport extends SweepReport {
   readonly store: string;
 }
 
+/** Numbers the sweeps that were asked for: several may run at once. */
+let demands = 0;
+
 async function runGc(call: ControlCall): Promise<{ dryRun: boolean; stores: StoreReport[] }> {
   const dryRun = flagArgument(call.args, 'dryRun');
   const stores: StoreReport[] = [];
   for (const parts of gcParts(call.host)) {
     if (flagArgument(call.args, 'full')) await noteEverything(parts, call.signal);
     const settings = dryRun ? { ...parts.settings, dryRun } : parts.settings;
-    const name = `${gcJobName(parts.store.route)} on demand`;
+    demands += 1;
+    const name = `${gcJobName(parts.store.route)} on demand ${demands}`;
+    const place = parts.store.route || 'default';
     const reports: SweepReport[] = [];
-    const job = gcJob({ ...parts, settings }, (report) => reports.push(report));
-    // Waits beside other background work, at its pace.
-    call.host.scheduler.add({ ...job, name, intervalMs: 0, mayStart: () => true });
-    await call.host.scheduler.run(name);
-    await call.host.scheduler.remove(name);
-    for (const report of reports) stores.push({ store: parts.store.route || 'default', ...report });
-    call.progress({ store: parts.store.route || 'default' });
+    const job = { ...gcJob({ ...parts, settings }, (report) => reports.push(report)), name };
+    const result = await runOnce(call.host.scheduler, job);
+    if (result.failed > 0)
+      throw new ControlRefusal(`the collection of ${place} failed: see the log of the server`);
+    for (const report of reports) stores.push({ store: place, ...report });
+    call.progress({ store: place });
   }
   return { dryRun, stores };
+}
+
+/** Runs one round of a job beside other background work, at its pace. */
+async function runOnce(scheduler: Scheduler, job: Job): Promise<RoundResult> {
+  scheduler.add({ ...job, intervalMs: 0, mayStart: () => true, againMs: () => null });
+  try {
+    return await scheduler.run(job.name);
+  } finally {
+    await scheduler.remove(job.name);
+  }
 }

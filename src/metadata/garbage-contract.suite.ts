@@ -58,7 +58,10 @@ export function garbageContract(name: string, open: () => Promise<OpenedIndex>):
         const list = () => writer.listCandidates({ beforeMs: 9000, after: null, limit: 10 });
         await writer.addCandidates([candidate(1000)]);
         await writer.addCandidates([candidate(2000)]);
+        await writer.addCandidates([candidate(1500)]);
         assert.deepEqual(await list(), [candidate(2000)]);
+        assert.deepEqual(await writer.findCandidate(REPO, BLOB), candidate(2000));
+        assert.equal(await writer.findCandidate(OTHER, BLOB), null);
         await writer.removeCandidates([candidate(1000)]);
         assert.deepEqual(await list(), [candidate(2000)]);
         await writer.removeCandidates([candidate(2000), candidate(2000, UPLOADS)]);
@@ -75,22 +78,32 @@ export function garbageContract(name: string, open: () => Promise<OpenedIndex>):
           repo: REPO,
           digest: digestOfText(`${sinceMs}`),
           sinceMs,
+          modifiedMs: sinceMs - 7,
         }));
         await writer.addTombstones(rows);
         assert.deepEqual(await writer.findTombstone(REPO, rows[0]?.digest ?? BLOB), rows[0]);
         assert.equal(await writer.findTombstone(OTHER, rows[0]?.digest ?? BLOB), null);
         assert.equal(await reader.isTombstoned(REPO, rows[1]?.digest ?? BLOB), true);
-        assert.deepEqual(await writer.listTombstones({ beforeMs: 2500, limit: 10 }), [rows[1], rows[2]]);
-        assert.deepEqual(await writer.listTombstones({ beforeMs: 9000, limit: 1 }), [rows[1]]);
+        assert.deepEqual(await writer.listTombstones({ beforeMs: 2500, after: null, limit: 10 }), [
+          rows[1],
+          rows[2],
+        ]);
+        const first = await writer.listTombstones({ beforeMs: 9000, after: null, limit: 1 });
+        assert.deepEqual(first, [rows[1]]);
+        const next = { beforeMs: 9000, after: first[0] ?? null, limit: 1 };
+        assert.deepEqual(await writer.listTombstones(next), [rows[2]]);
         await writer.removeTombstones(REPO, [rows[1]?.digest ?? BLOB, BLOB]);
         assert.equal(await reader.isTombstoned(REPO, rows[1]?.digest ?? BLOB), false);
-        assert.deepEqual(await writer.listTombstones({ beforeMs: 9000, limit: 10 }), [rows[2], rows[0]]);
+        assert.deepEqual(await writer.listTombstones({ beforeMs: 9000, after: null, limit: 10 }), [
+          rows[2],
+          rows[0],
+        ]);
       },
     );
 
     garbageTest('notes candidates and revives blobs within the change that caused it', async ({ writer }) => {
       const one = image('one');
-      await writer.addTombstones([{ repo: REPO, digest: BLOB, sinceMs: 1 }]);
+      await writer.addTombstones([{ repo: REPO, digest: BLOB, sinceMs: 1, modifiedMs: 1 }]);
       const push = change({ addedEntries: [entry(0, one, 'v1')], addedManifests: [one], revived: [BLOB] });
       await writer.applyChanges([{ ...push, candidates: [candidate(1000)] }]);
       assert.equal(await writer.isTombstoned(REPO, BLOB), false);
@@ -98,22 +111,73 @@ export function garbageContract(name: string, open: () => Promise<OpenedIndex>):
         candidate(1000),
       ]);
       // A change that fails does neither.
-      await writer.addTombstones([{ repo: REPO, digest: BLOB, sinceMs: 1 }]);
+      await writer.addTombstones([{ repo: REPO, digest: BLOB, sinceMs: 1, modifiedMs: 1 }]);
       await assert.rejects(writer.applyChanges([{ ...push, candidates: [candidate(1500, UPLOADS)] }]));
       assert.equal(await writer.isTombstoned(REPO, BLOB), true);
       assert.equal((await writer.listCandidates({ beforeMs: 2000, after: null, limit: 10 })).length, 1);
     });
 
+    garbageTest('revives what manifests refer to, and nothing else', async ({ writer }) => {
+      const one = image('one');
+      const referred = one.projection?.references[0]?.digest ?? BLOB;
+      await writer.applyChanges([change({ addedEntries: [entry(0, one, 'v1')], addedManifests: [one] })]);
+      const buried = [referred, one.digest, BLOB];
+      await writer.addTombstones(
+        buried.flatMap((digest) =>
+          [REPO, OTHER].map((repo) => ({ repo, digest, sinceMs: 1, modifiedMs: 1 })),
+        ),
+      );
+      await writer.reviveReferenced(REPO);
+      const found = await Promise.all(buried.map((digest) => writer.isTombstoned(REPO, digest)));
+      assert.deepEqual(found, [false, false, true]);
+      assert.equal(await writer.isTombstoned(OTHER, referred), true);
+    });
+
+    garbageTest(
+      'knows of a manifest that nobody could read, also when its row is taken over',
+      async ({ writer }) => {
+        assert.equal(await writer.findUnread(REPO), null);
+        const one = image('one');
+        const unread = { ...image('two'), projection: null };
+        const rows = {
+          addedEntries: [entry(0, one, 'v1'), entry(1, unread, 'v2')],
+          addedManifests: [one, unread],
+        };
+        const added = change(rows);
+        await writer.applyChanges([added]);
+        assert.equal(await writer.findUnread(REPO), unread.digest);
+        const { state } = added;
+        const entries = [entry(0, unread, 'v2')];
+        const snapshot = { repo: REPO, state, entries, manifests: [], kept: [unread.digest], blobs: [] };
+        await writer.replaceRepository(snapshot);
+        assert.equal(await writer.findUnread(REPO), unread.digest);
+        await writer.replaceRepository({ ...snapshot, manifests: [image('two')], kept: [] });
+        assert.equal(await writer.findUnread(REPO), null);
+      },
+    );
+
+    garbageTest(
+      'moves all times with a clock, but not those of what is only to be looked at',
+      async ({ writer }) => {
+        await writer.addCandidates([candidate(1000), candidate(0, WHOLE_REPOSITORY)]);
+        await writer.addTombstones([{ repo: REPO, digest: BLOB, sinceMs: 500, modifiedMs: 1 }]);
+        await writer.shiftTimes(300);
+        const rows = await writer.listCandidates({ beforeMs: 9000, after: null, limit: 10 });
+        assert.deepEqual(rows, [candidate(0, WHOLE_REPOSITORY), candidate(1300)]);
+        assert.equal((await writer.findTombstone(REPO, BLOB))?.sinceMs, 800);
+      },
+    );
+
     garbageTest('brings times of the future back to now, and leaves the past alone', async ({ writer }) => {
       await writer.addCandidates([candidate(1000), candidate(9000, UPLOADS)]);
       await writer.addTombstones([
-        { repo: REPO, digest: BLOB, sinceMs: 500 },
-        { repo: OTHER, digest: BLOB, sinceMs: 9000 },
+        { repo: REPO, digest: BLOB, sinceMs: 500, modifiedMs: 1 },
+        { repo: OTHER, digest: BLOB, sinceMs: 9000, modifiedMs: 1 },
       ]);
       await writer.clampTimes(2000);
       const candidates = await writer.listCandidates({ beforeMs: 2000, after: null, limit: 10 });
       assert.deepEqual(candidates, [candidate(1000), candidate(2000, UPLOADS)]);
-      const tombstones = await writer.listTombstones({ beforeMs: 2000, limit: 10 });
+      const tombstones = await writer.listTombstones({ beforeMs: 2000, after: null, limit: 10 });
       assert.deepEqual(
         tombstones.map(({ sinceMs }) => sinceMs),
         [500, 2000],

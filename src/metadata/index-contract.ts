@@ -146,6 +146,8 @@ export interface IndexWriter extends IndexReader, Garbage {
   ): Promise<Digest[]>;
   /** The subject of a manifest. */
   findSubject(repo: RepoName, digest: Digest): Promise<Digest | null>;
+  /** A manifest whose content could not be read, so that nobody knows what it refers to. */
+  findUnread(repo: RepoName): Promise<Digest | null>;
   /** A blob that has just got its name: present, not buried, and a candidate until a manifest refers to it. */
   recordBlob(repo: RepoName, blob: BlobRow, nowMs: number): Promise<void>;
   /** Every known repository, those without descriptors included. */

@@ -33,7 +33,7 @@ export type {
   RepositoryState,
 } from './index-contract.ts';
 export { UPLOADS, WHOLE_REPOSITORY } from './garbage-contract.ts';
-export type { CandidateRow, TombstoneRow } from './garbage-contract.ts';
+export type { CandidateRow, Garbage, TombstoneRow } from './garbage-contract.ts';
 export type { ManifestStatistics, PullCount, PushRecord, Records } from './records-contract.ts';
 export { heldByZot, lockFolder } from './sqlite/folder-lock.ts';
 export type { FolderLock } from './sqlite/folder-lock.ts';

@@ -12,6 +12,7 @@ const METHODS: ReadonlySet<WireMethod> = new Set<WireMethod>([
   'claimUpload',
   'releaseUpload',
   'finishUpload',
+  'noteUploads',
   'cancelUpload',
   'mountBlob',
   'deleteBlob',

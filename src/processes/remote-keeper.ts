@@ -75,6 +75,10 @@ export class RemoteKeeper implements Keeper {
     return true;
   }
 
+  noteUploads(...args: Args<'noteUploads'>): Promise<void> {
+    return this.#call('noteUploads', args);
+  }
+
   cancelUpload(...args: Args<'cancelUpload'>): Promise<boolean> {
     return this.#call('cancelUpload', args);
   }

@@ -37,7 +37,7 @@ export { LocalKeeper } from './keeper/keeper.ts';
 export { USER_METHODS, forwardingUserDesk } from './keeper/user-desk.ts';
 export type { UserDesk } from './keeper/user-desk.ts';
 export type { GarbageRules } from './keeper/operation.ts';
-export { garbageReason, isBlobInUse } from './keeper/plan-collect.ts';
+export { garbageReason, isBlobInUse, unknownContent } from './keeper/plan-collect.ts';
 export type { GarbageReason } from './keeper/plan-collect.ts';
 export { walkStorage } from './keeper/first-walk.ts';
 export type { ReferrersPage, TagsPage } from './listing.ts';
@@ -175,6 +175,7 @@ export class Registry {
   }
 
   async close(): Promise<void> {
+    this.uploads.close();
     await this.#pull.close();
   }
 

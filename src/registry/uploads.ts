@@ -59,21 +59,49 @@ interface Claim {
 
 /** Running hashes kept between the requests of one upload; one that is lost costs one more reading of the file. */
 const HASHES_MAX = 2000;
+/** The keeper hears of begun uploads this often; those of a process that is killed are found after the next start. */
+const NOTE_MS = 1000;
+const BEGUN_MAX = 100_000;
 const DEFAULT_ALGORITHM: DigestAlgorithm = 'sha256';
 
 export class Uploads {
   #parts: UploadsParts;
   #hashes = new WeightedLru<UploadId, RunningHash>(HASHES_MAX);
+  /** Where uploads were begun since the keeper was told last. */
+  #begun = new Set<RepoName>();
+  #timer: NodeJS.Timeout;
 
   constructor(parts: UploadsParts) {
     this.#parts = parts;
+    this.#timer = setInterval(() => void this.noteBegun(), NOTE_MS);
+    this.#timer.unref();
   }
 
   /** Begins a session. `owner`: whoever alone may go on with it, '' for everybody without a name; `null`: anybody. */
   async start(repo: RepoName, owner: string | null = null): Promise<UploadId> {
     await this.#parts.guard.requireSpace(repo, 0);
     const store = this.#store(repo);
+    this.#begun.add(repo);
     return owner === null ? store.startUpload() : store.startUpload(this.#parts.owners.newId(repo, owner));
+  }
+
+  /** Tells the keeper where uploads were begun; what it cannot take now is told the next time. */
+  async noteBegun(): Promise<void> {
+    if (this.#begun.size === 0) return;
+    const begun = [...this.#begun];
+    this.#begun.clear();
+    try {
+      await this.#parts.keeper.noteUploads(begun);
+    } catch (error) {
+      this.#parts.report('uploads could not be noted', error);
+      if (this.#begun.size < BEGUN_MAX) for (const repo of begun) this.#begun.add(repo);
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    // Not waited for: a keeper that is gone finds them after its next start.
+    void this.noteBegun();
   }
 
   /** Throws `BLOB_UPLOAD_UNKNOWN` for an upload that somebody else began, as for one that does not exist. */
@@ -140,6 +168,7 @@ export class Uploads {
   async pushWhole(repo: RepoName, digest: Digest, body: UploadBody): Promise<UploadId> {
     await this.#parts.guard.requireSpace(repo, body.sizeBytes ?? 0);
     const store = this.#store(repo);
+    this.#begun.add(repo);
     const { id, writer } = await store.startUploadWriter(digestAlgorithm(digest));
     const upload = { repo, id };
     try {

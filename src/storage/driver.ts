@@ -75,6 +75,8 @@ export interface PutOptions {
   readonly stagingPath: string;
   /** Replace only this version (`null`: only if absent); otherwise throw `conflict`. Absent: replace any. */
   readonly ifFingerprint?: Fingerprint | null;
+  /** For `link`: throw `invalid` instead of copying where the bytes cannot be shared (too many links). */
+  readonly mustShare?: boolean;
 }
 
 export interface DurabilityOptions {
@@ -114,6 +116,8 @@ export interface StorageDriver {
   link(from: string, to: string, options: PutOptions): Promise<void>;
   /** Removes a file; gives whether there was one. */
   delete(path: string, options: DurabilityOptions): Promise<boolean>;
+  /** Removes a folder that holds nothing; gives whether it did. Stores without folders have nothing to do. */
+  removeEmptyFolder(path: string): Promise<boolean>;
   /** Bytes free for new content and in all; `null` where the store has no such number. */
   freeSpace(): Promise<{ freeBytes: number; totalBytes: number } | null>;
   close(): Promise<void>;

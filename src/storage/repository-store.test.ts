@@ -148,7 +148,7 @@ describe('the store of a repository', () => {
     for (const path of [own, `${uploadsFolder(REPO)}/.stage-old-1`, `${uploadsFolder(REPO)}/.stage-old-2`]) {
       await driver.put(path, [], OPTIONS);
     }
-    assert.equal(await store.removeStaged(), 2);
+    assert.deepEqual(await store.removeStaged(), { removed: 2, hasUploads: true });
     assert.equal(await store.uploadSizeBytes(upload), 0);
     assert.ok(await driver.stat(own));
   });

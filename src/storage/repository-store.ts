@@ -8,6 +8,7 @@ import { StorageError } from './driver.ts';
 import type { FileReader, FileStat, Fingerprint, StorageDriver } from './driver.ts';
 import { LAYOUT_TEXT } from './index-file.ts';
 import {
+  BLOBS_FOLDER,
   blobFolder,
   blobPath,
   indexPath,
@@ -183,14 +184,43 @@ export class RepositoryStore {
     return this.#driver.delete(uploadPath(this.name, id), { durable: false });
   }
 
-  /** Removes what a process that is gone left half staged. */
-  async removeStaged(): Promise<number> {
+  /** Removes what a process that is gone left half staged; gives whether there are uploads besides. */
+  async removeStaged(): Promise<{ removed: number; hasUploads: boolean }> {
     let removed = 0;
+    let hasUploads = false;
     for await (const { name, kind } of this.#driver.list(uploadsFolder(this.name))) {
+      hasUploads ||= kind === 'file' && isUploadId(name);
       if (kind !== 'file' || !isAbandonedStage(name)) continue;
       if (await this.#driver.delete(`${uploadsFolder(this.name)}/${name}`, { durable: false })) removed += 1;
     }
-    return removed;
+    return { removed, hasUploads };
+  }
+
+  // --- the whole repository ---
+
+  /** Whether no blob and no upload is here. */
+  async holdsNothing(): Promise<boolean> {
+    for await (const _blob of this.listBlobs()) return false;
+    for await (const _file of this.#driver.list(uploadsFolder(this.name))) return false;
+    return true;
+  }
+
+  /** Makes this no repository any more; blobs are left alone. */
+  async removeLayout(): Promise<void> {
+    await this.#driver.delete(indexPath(this.name), { durable: this.#durable });
+    await this.#driver.delete(layoutPath(this.name), { durable: false });
+  }
+
+  /** Removes the folders of the repository that hold nothing, and those above it that only led here. */
+  async removeEmptyFolders(): Promise<void> {
+    for (const algorithm of DIGEST_ALGORITHMS)
+      await this.#driver.removeEmptyFolder(blobFolder(this.name, algorithm));
+    await this.#driver.removeEmptyFolder(`${this.name}/${BLOBS_FOLDER}`);
+    await this.#driver.removeEmptyFolder(uploadsFolder(this.name));
+    const parts = this.name.split('/');
+    for (let depth = parts.length; depth > 0; depth -= 1) {
+      if (!(await this.#driver.removeEmptyFolder(parts.slice(0, depth).join('/')))) return;
+    }
   }
 
   #putOptions(): { durable: boolean; stagingPath: string } {

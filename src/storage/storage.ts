@@ -1,7 +1,7 @@
 import type { RepoName } from '#oci/repo-name';
 import { isRepoName } from '#oci/repo-name';
 import type { StorageDriver } from './driver.ts';
-import { INDEX_FILE, LAYOUT_FILE } from './paths.ts';
+import { BLOBS_FOLDER, INDEX_FILE, LAYOUT_FILE, UPLOADS_FOLDER } from './paths.ts';
 import { RepositoryStore } from './repository-store.ts';
 
 export { StorageError } from './driver.ts';
@@ -28,6 +28,11 @@ export interface Store {
   readonly driver: StorageDriver;
   /** Whether an answer waits for its bytes to be on the disk (`storage.commit`). */
   readonly durable: boolean;
+}
+
+export interface RepositoryFolder {
+  readonly name: RepoName;
+  readonly isRepository: boolean;
 }
 
 /** As deep as the longest name can be. */
@@ -68,9 +73,14 @@ export class Storage {
    * folders that cannot be read; they are passed over, and the walk goes on.
    */
   async *repositories(onProblem: (path: string, error: unknown) => void): AsyncIterable<RepoName> {
+    for await (const { name, isRepository } of this.folders(onProblem)) if (isRepository) yield name;
+  }
+
+  /** As `repositories`, with the folders that hold blobs or uploads and are no repository (yet). */
+  async *folders(onProblem: (path: string, error: unknown) => void): AsyncIterable<RepositoryFolder> {
     for (const store of this.stores) {
-      for await (const name of walk(store.driver, '', 0, onProblem)) {
-        if (this.storeOf(name) === store) yield name;
+      for await (const folder of walk(store.driver, '', 0, onProblem)) {
+        if (this.storeOf(folder.name) === store) yield folder;
       }
     }
   }
@@ -80,19 +90,24 @@ export class Storage {
   }
 }
 
+/** A folder of blobs, which may hold a million files. */
+const BLOBS_OF = /\/blobs\/(sha256|sha384|sha512)$/;
+
 async function* walk(
   driver: StorageDriver,
   folder: string,
   depth: number,
   onProblem: (path: string, error: unknown) => void,
-): AsyncIterable<RepoName> {
+): AsyncIterable<RepositoryFolder> {
   const found = await lookInto(driver, folder, onProblem);
-  if (found.isLayout && isRepoName(folder)) yield folder;
+  const holdsBytes = found.folders.some((name) => name === UPLOADS_FOLDER || name === BLOBS_FOLDER);
+  if ((found.isLayout || holdsBytes) && isRepoName(folder))
+    yield { name: folder, isRepository: found.isLayout };
   if (depth >= DEPTH_MAX) return;
   for (const name of found.folders) {
     const path = folder === '' ? name : `${folder}/${name}`;
-    // A name that no repository can have leads to none.
-    if (isRepoName(path)) yield* walk(driver, path, depth + 1, onProblem);
+    // A name that no repository can have leads to none, and blobs are not walked through.
+    if (isRepoName(path) && !BLOBS_OF.test(path)) yield* walk(driver, path, depth + 1, onProblem);
   }
 }
 

@@ -35,6 +35,8 @@ export interface Job {
   mayStart?(nowMs: number): boolean;
   /** The tasks of one round, asked for one at a time when there is room to run it. */
   tasks(context: TaskContext): AsyncIterable<Task>;
+  /** Asked when a round has ended: when another is due at the latest, whatever the interval; `null`: no matter. */
+  againMs?(): number | null;
   /** One line about the round that has just ended, for logs and `zot tasks`. */
   summary?(): string;
 }
@@ -67,12 +69,15 @@ export interface SchedulerOptions {
 
 const WEIGHTS: Readonly<Record<Priority, number>> = { high: 100, medium: 10, low: 1 };
 const ASK_AGAIN_MS = 60_000;
+const STOPPED = 'the scheduler stopped';
 
 class JobState {
   readonly job: Job;
   iterator: AsyncIterator<Task> | null = null;
-  nextRoundMs: number | null;
+  /** By the steady clock, so that a wall clock that is set does not hold work up or hurry it. */
+  dueMs: number | null;
   startedMs = 0;
+  startedElapsedMs = 0;
   given = 0;
   finished = 0;
   failed = 0;
@@ -81,10 +86,12 @@ class JobState {
   readonly running = new Set<string>();
   last: RoundResult | null = null;
   waiters: PromiseWithResolvers<RoundResult>[] = [];
+  /** Set when the job is taken out; settles when its round is over. */
+  removed: PromiseWithResolvers<void> | null = null;
 
-  constructor(job: Job, nextRoundMs: number) {
+  constructor(job: Job, dueMs: number) {
     this.job = job;
-    this.nextRoundMs = nextRoundMs;
+    this.dueMs = dueMs;
   }
 
   get weight(): number {
@@ -115,7 +122,7 @@ export class Scheduler {
   /** Adds a job; its first round is due at once. */
   add(job: Job): void {
     if (this.#jobs.has(job.name)) throw new Error(`there is a job ${job.name} already`);
-    this.#jobs.set(job.name, new JobState(job, this.#time.nowMs()));
+    this.#jobs.set(job.name, new JobState(job, this.#time.elapsedMs()));
     this.#turn();
   }
 
@@ -125,18 +132,28 @@ export class Scheduler {
     this.add(job);
   }
 
+  /** Takes a job out: its running tasks end, those that it has not given yet never begin. */
   async remove(name: string): Promise<void> {
     const state = this.#jobs.get(name);
     if (state === undefined) return;
+    state.removed ??= Promise.withResolvers<void>();
     state.exhausted = true;
-    await state.iterator?.return?.();
-    this.#jobs.delete(name);
+    this.#endIfOver(state);
+    if (state.iterator === null) this.#drop(state);
+    await state.removed.promise;
+  }
+
+  #drop(state: JobState): void {
+    if (this.#jobs.get(state.job.name) === state) this.#jobs.delete(state.job.name);
+    state.removed?.resolve();
   }
 
   /** Begins a round now, or joins the one that runs; settles with its result. */
   run(name: string): Promise<RoundResult> {
     const state = this.#jobs.get(name);
-    if (state === undefined) return Promise.reject(new Error(`there is no job ${name}`));
+    if (state === undefined || state.removed !== null)
+      return Promise.reject(new Error(`there is no job ${name}`));
+    if (this.#abort.signal.aborted) return Promise.reject(new Error(STOPPED));
     const waiter = Promise.withResolvers<RoundResult>();
     state.waiters.push(waiter);
     if (state.iterator === null) this.#begin(state);
@@ -145,11 +162,12 @@ export class Scheduler {
   }
 
   status(): JobStatus[] {
+    const offsetMs = this.#time.nowMs() - this.#time.elapsedMs();
     return [...this.#jobs.values()].map((state) => ({
       name: state.job.name,
       priority: state.job.priority,
-      state: state.iterator !== null ? 'running' : state.nextRoundMs === null ? 'done' : 'waiting',
-      nextRoundMs: state.nextRoundMs,
+      state: state.iterator !== null ? 'running' : state.dueMs === null ? 'done' : 'waiting',
+      nextRoundMs: state.iterator !== null || state.dueMs === null ? null : state.dueMs + offsetMs,
       running: [...state.running],
       finished: state.finished,
       last: state.last,
@@ -162,7 +180,9 @@ export class Scheduler {
     this.#cancelTimer?.();
     while (this.#active.size > 0) await Promise.all(this.#active);
     for (const state of this.#jobs.values()) {
-      for (const waiter of state.waiters) waiter.reject(new Error('the scheduler stopped'));
+      this.#leave(state);
+      for (const waiter of state.waiters.splice(0)) waiter.reject(new Error(STOPPED));
+      state.removed?.resolve();
     }
   }
 
@@ -171,25 +191,26 @@ export class Scheduler {
     this.#cancelTimer?.();
     this.#cancelTimer = null;
     if (this.#abort.signal.aborted) return;
-    const nowMs = this.#time.nowMs();
+    const elapsedMs = this.#time.elapsedMs();
     let nextMs = Infinity;
     for (const state of this.#jobs.values()) {
-      if (state.iterator !== null || state.nextRoundMs === null) continue;
-      if (state.nextRoundMs <= nowMs) this.#beginIfAllowed(state, nowMs);
-      if (state.iterator === null) nextMs = Math.min(nextMs, state.nextRoundMs);
+      if (state.iterator !== null || state.dueMs === null || state.removed !== null) continue;
+      if (state.dueMs <= elapsedMs) this.#beginIfAllowed(state, elapsedMs);
+      if (state.iterator === null) nextMs = Math.min(nextMs, state.dueMs);
     }
     this.#fill();
-    if (nextMs < Infinity) this.#cancelTimer = this.#time.after(nextMs - nowMs, () => this.#turn());
+    if (nextMs < Infinity) this.#cancelTimer = this.#time.after(nextMs - elapsedMs, () => this.#turn());
   }
 
-  #beginIfAllowed(state: JobState, nowMs: number): void {
-    if (state.job.mayStart?.(nowMs) === false) state.nextRoundMs = nowMs + ASK_AGAIN_MS;
+  #beginIfAllowed(state: JobState, elapsedMs: number): void {
+    if (state.job.mayStart?.(this.#time.nowMs()) === false) state.dueMs = elapsedMs + ASK_AGAIN_MS;
     else this.#begin(state);
   }
 
   #begin(state: JobState): void {
     state.iterator = state.job.tasks(this.#context)[Symbol.asyncIterator]();
     state.startedMs = this.#time.nowMs();
+    state.startedElapsedMs = this.#time.elapsedMs();
     state.given = 0;
     state.finished = 0;
     state.failed = 0;
@@ -218,7 +239,19 @@ export class Scheduler {
   async #work(state: JobState): Promise<void> {
     const task = await this.#ask(state);
     if (task !== null && !this.#abort.signal.aborted) await this.#run(state, task);
+    this.#endIfOver(state);
+  }
+
+  #endIfOver(state: JobState): void {
     if (state.exhausted && state.running.size === 0 && !state.asking) this.#end(state);
+  }
+
+  /** Lets the generator of a round that is broken off free what it holds. */
+  #leave(state: JobState): void {
+    const left = state.iterator?.return?.();
+    void left?.catch((error: unknown) =>
+      this.#logger.error({ error, job: state.job.name }, 'failed to end a round'),
+    );
   }
 
   async #ask(state: JobState): Promise<Task | null> {
@@ -258,20 +291,22 @@ export class Scheduler {
 
   #end(state: JobState): void {
     if (state.iterator === null) return;
+    this.#leave(state);
     const { job, startedMs, finished, failed } = state;
-    const nowMs = this.#time.nowMs();
+    const elapsedMs = this.#time.elapsedMs();
     state.iterator = null;
+    const summary = job.summary?.() ?? '';
     state.last = {
       startedMs,
-      elapsedMs: Math.max(0, nowMs - startedMs),
+      elapsedMs: elapsedMs - state.startedElapsedMs,
       tasks: finished,
       failed,
-      summary: job.summary?.() ?? '',
+      summary,
     };
-    state.nextRoundMs = job.intervalMs > 0 ? nowMs + job.intervalMs : null;
+    const waitMs = Math.min(job.intervalMs > 0 ? job.intervalMs : Infinity, job.againMs?.() ?? Infinity);
+    state.dueMs = waitMs < Infinity ? elapsedMs + waitMs : null;
     this.#logger.info({ job: job.name, ...state.last }, 'finished job');
-    const waiters = state.waiters;
-    state.waiters = [];
-    for (const waiter of waiters) waiter.resolve(state.last);
+    for (const waiter of state.waiters.splice(0)) waiter.resolve(state.last);
+    if (state.removed !== null) this.#drop(state);
   }
 }

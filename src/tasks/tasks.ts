@@ -1,8 +1,12 @@
 /** The public face of background work. */
-export { gcJob, gcJobName, noteEverything } from './gc/gc-job.ts';
+export { gcJob, gcJobName } from './gc/gc-job.ts';
 export { gcSettings } from './gc/gc-rules.ts';
 export type { GcSettings, UntaggedKeeper } from './gc/gc-rules.ts';
-export type { SweepParts, SweepReport } from './gc/sweep.ts';
+export { noteEverything } from './gc/note-all.ts';
+export { SweepClock } from './gc/sweep-clock.ts';
+export { emptyReport } from './gc/sweep-parts.ts';
+export { Sweep } from './gc/sweep.ts';
+export type { SweepParts, SweepReport } from './gc/sweep-parts.ts';
 export { Scheduler } from './scheduler.ts';
 export type { Job, JobStatus, Priority, RoundResult, Task, TaskContext } from './scheduler.ts';
 export { systemTime } from './time.ts';

@@ -28,10 +28,29 @@ export const GARBAGE_MIGRATION: Migration = {
   `,
 };
 
+/** Later steps: what a tombstone stands on, and manifests that could not be read. */
+export const GARBAGE_DETAIL_MIGRATION: Migration = {
+  up: `
+    ALTER TABLE tombstones ADD COLUMN modified_ms INTEGER NOT NULL DEFAULT 0;
+    DROP INDEX tombstones_by_time;
+    CREATE INDEX tombstones_by_time ON tombstones (since_ms, repo, digest, modified_ms);
+    ALTER TABLE manifests ADD COLUMN unread INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX manifests_unread ON manifests (repo, unread) WHERE unread = 1;
+  `,
+  down: `
+    DROP INDEX manifests_unread;
+    ALTER TABLE manifests DROP COLUMN unread;
+    DROP INDEX tombstones_by_time;
+    CREATE INDEX tombstones_by_time ON tombstones (since_ms);
+    ALTER TABLE tombstones DROP COLUMN modified_ms;
+  `,
+};
+
 /** The statements of garbage, prepared once. */
 export class GarbageRows {
   #addCandidate: StatementSync;
   #candidates: StatementSync;
+  #candidate: StatementSync;
   #removeCandidate: StatementSync;
   #addTombstone: StatementSync;
   #tombstones: StatementSync;
@@ -39,23 +58,32 @@ export class GarbageRows {
   #removeTombstone: StatementSync;
   #clampCandidates: StatementSync;
   #clampTombstones: StatementSync;
+  #shiftCandidates: StatementSync;
+  #shiftTombstones: StatementSync;
+  #reviveReferenced: StatementSync;
 
   constructor(db: DatabaseSync) {
-    this.#addCandidate = db.prepare(
-      'INSERT OR REPLACE INTO candidates (repo, what, since_ms) VALUES (?, ?, ?)',
-    );
+    this.#addCandidate = db.prepare(`INSERT INTO candidates (repo, what, since_ms) VALUES (?, ?, ?)
+      ON CONFLICT DO UPDATE SET since_ms = max(since_ms, excluded.since_ms)`);
+    this.#candidate = db.prepare('SELECT repo, what, since_ms FROM candidates WHERE repo = ? AND what = ?');
     this.#candidates = db.prepare(`SELECT repo, what, since_ms FROM candidates
       WHERE since_ms <= ?1 AND (since_ms, repo, what) > (?2, ?3, ?4) ORDER BY since_ms, repo, what LIMIT ?5`);
     this.#removeCandidate = db.prepare('DELETE FROM candidates WHERE repo = ? AND what = ? AND since_ms = ?');
     this.#addTombstone = db.prepare(
-      'INSERT OR REPLACE INTO tombstones (repo, digest, since_ms) VALUES (?, ?, ?)',
+      'INSERT OR REPLACE INTO tombstones (repo, digest, since_ms, modified_ms) VALUES (?, ?, ?, ?)',
     );
-    this.#tombstones = db.prepare(
-      'SELECT repo, digest, since_ms FROM tombstones WHERE since_ms <= ? ORDER BY since_ms LIMIT ?',
-    );
+    this.#tombstones = db.prepare(`SELECT repo, digest, since_ms, modified_ms FROM tombstones
+      WHERE since_ms <= ?1 AND (since_ms, repo, digest) > (?2, ?3, ?4) ORDER BY since_ms, repo, digest LIMIT ?5`);
     this.#tombstone = db.prepare(
-      'SELECT repo, digest, since_ms FROM tombstones WHERE repo = ? AND digest = ?',
+      'SELECT repo, digest, since_ms, modified_ms FROM tombstones WHERE repo = ? AND digest = ?',
     );
+    this.#shiftCandidates = db.prepare('UPDATE candidates SET since_ms = since_ms + ? WHERE since_ms > 0');
+    this.#shiftTombstones = db.prepare('UPDATE tombstones SET since_ms = since_ms + ? WHERE since_ms >= 0');
+    this.#reviveReferenced = db.prepare(`DELETE FROM tombstones WHERE repo = ?1 AND EXISTS (
+      SELECT 1 FROM repositories r WHERE r.name = ?1 AND (
+        EXISTS (SELECT 1 FROM refs f INDEXED BY refs_by_digest
+          WHERE f.repo = r.id AND f.digest = tombstones.digest)
+        OR EXISTS (SELECT 1 FROM manifests m WHERE m.repo = r.id AND m.digest = tombstones.digest)))`);
     this.#clampCandidates = db.prepare('UPDATE candidates SET since_ms = ?1 WHERE since_ms > ?1');
     this.#clampTombstones = db.prepare('UPDATE tombstones SET since_ms = ?1 WHERE since_ms > ?1');
     this.#removeTombstone = db.prepare('DELETE FROM tombstones WHERE repo = ? AND digest = ?');
@@ -63,6 +91,20 @@ export class GarbageRows {
 
   addCandidate(candidate: CandidateRow): void {
     this.#addCandidate.run(candidate.repo, candidate.what, Math.floor(candidate.sinceMs));
+  }
+
+  findCandidate(repo: RepoName, what: CandidateRow['what']): CandidateRow | null {
+    const row = this.#candidate.get(repo, what);
+    return row === undefined ? null : candidateRow(row);
+  }
+
+  shiftTimes(byMs: number): void {
+    this.#shiftCandidates.run(Math.floor(byMs));
+    this.#shiftTombstones.run(Math.floor(byMs));
+  }
+
+  reviveReferenced(repo: RepoName): void {
+    this.#reviveReferenced.run(repo);
   }
 
   clampTimes(nowMs: number): void {
@@ -79,11 +121,7 @@ export class GarbageRows {
       after?.what ?? '',
       options.limit,
     );
-    return rows.map((row) => ({
-      repo: row.repo as RepoName,
-      what: row.what as CandidateRow['what'],
-      sinceMs: row.since_ms as number,
-    }));
+    return rows.map(candidateRow);
   }
 
   removeCandidate(candidate: CandidateRow): void {
@@ -91,11 +129,14 @@ export class GarbageRows {
   }
 
   addTombstone(tombstone: TombstoneRow): void {
-    this.#addTombstone.run(tombstone.repo, tombstone.digest, Math.floor(tombstone.sinceMs));
+    const { repo, digest, sinceMs, modifiedMs } = tombstone;
+    this.#addTombstone.run(repo, digest, Math.floor(sinceMs), Math.floor(modifiedMs));
   }
 
-  listTombstones(beforeMs: number, limit: number): TombstoneRow[] {
-    return this.#tombstones.all(Math.floor(beforeMs), limit).map(tombstoneRow);
+  listTombstones(options: { beforeMs: number; after: TombstoneRow | null; limit: number }): TombstoneRow[] {
+    const { beforeMs, after, limit } = options;
+    const position = [after?.sinceMs ?? -1, after?.repo ?? '', after?.digest ?? ''] as const;
+    return this.#tombstones.all(Math.floor(beforeMs), ...position, limit).map(tombstoneRow);
   }
 
   findTombstone(repo: RepoName, digest: Digest): TombstoneRow | null {
@@ -109,5 +150,18 @@ export class GarbageRows {
 }
 
 function tombstoneRow(row: Record<string, unknown>): TombstoneRow {
-  return { repo: row.repo as RepoName, digest: row.digest as Digest, sinceMs: row.since_ms as number };
+  return {
+    repo: row.repo as RepoName,
+    digest: row.digest as Digest,
+    sinceMs: row.since_ms as number,
+    modifiedMs: row.modified_ms as number,
+  };
+}
+
+function candidateRow(row: Record<string, unknown>): CandidateRow {
+  return {
+    repo: row.repo as RepoName,
+    what: row.what as CandidateRow['what'],
+    sinceMs: row.since_ms as number,
+  };
 }

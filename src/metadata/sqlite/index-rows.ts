@@ -19,12 +19,14 @@ const STATEMENTS = {
   addEntry: 'INSERT INTO entries (repo, position, digest, tag, json) VALUES (?, ?, ?, ?, ?)',
   removeEntry: 'DELETE FROM entries WHERE repo = ? AND position = ?',
   addManifest: `INSERT OR REPLACE INTO manifests
-    (repo, digest, media_type, size_bytes, subject, artifact_type, annotations) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    (repo, digest, media_type, size_bytes, subject, artifact_type, annotations, unread)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   removeManifest: 'DELETE FROM manifests WHERE repo = ? AND digest = ?',
   addReference: 'INSERT OR IGNORE INTO refs (repo, parent, digest, role, media_type) VALUES (?, ?, ?, ?, ?)',
   removeReferences: 'DELETE FROM refs WHERE repo = ? AND parent = ?',
   copyManifest: `INSERT OR REPLACE INTO manifests
-    SELECT ?2, digest, media_type, size_bytes, subject, artifact_type, annotations
+    (repo, digest, media_type, size_bytes, subject, artifact_type, annotations, unread)
+    SELECT ?2, digest, media_type, size_bytes, subject, artifact_type, annotations, unread
     FROM manifests WHERE repo = ?1 AND digest = ?3`,
   copyReferences: `INSERT OR IGNORE INTO refs SELECT ?2, parent, digest, role, media_type
     FROM refs WHERE repo = ?1 AND parent = ?3`,
@@ -103,12 +105,17 @@ export class IndexRows {
     const annotations = projection?.annotations == null ? null : JSON.stringify(projection.annotations);
     const subject = projection?.subject ?? null;
     const artifactType = projection?.artifactType ?? null;
-    this.#statements.addManifest.run(id, digest, mediaType, sizeBytes, subject, artifactType, annotations);
+    const row = [id, digest, mediaType, sizeBytes, subject, artifactType, annotations] as const;
+    this.#statements.addManifest.run(...row, projection === null ? 1 : 0);
+    return 1 + this.#addReferences(id, manifest);
+  }
+
+  #addReferences(id: number, { digest, projection }: NewManifest): number {
     this.#statements.removeReferences.run(id, digest);
     for (const reference of projection?.references ?? []) {
       this.#statements.addReference.run(id, digest, reference.digest, reference.role, reference.mediaType);
     }
-    return 1 + (projection?.references.length ?? 0);
+    return projection?.references.length ?? 0;
   }
 
   removeManifest(id: number, digest: Digest): number {

@@ -1,4 +1,4 @@
-import { GARBAGE_MIGRATION } from './garbage-rows.ts';
+import { GARBAGE_DETAIL_MIGRATION, GARBAGE_MIGRATION } from './garbage-rows.ts';
 import type { Migration } from './migrations.ts';
 
 /**
@@ -72,4 +72,5 @@ export const INDEX_MIGRATIONS: readonly Migration[] = [
     down: `DROP INDEX repositories_listed;`,
   },
   GARBAGE_MIGRATION,
+  GARBAGE_DETAIL_MIGRATION,
 ];

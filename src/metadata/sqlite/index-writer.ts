@@ -34,6 +34,7 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
   #referencing: StatementSync;
   #known: StatementSync;
   #subject: StatementSync;
+  #unread: StatementSync;
 
   constructor(db: DatabaseSync) {
     super(db);
@@ -55,6 +56,8 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
     this.#known = db.prepare('SELECT name FROM repositories WHERE name > ? ORDER BY name LIMIT ?');
     this.#subject = db.prepare(`SELECT m.subject FROM repositories r
       JOIN manifests m ON m.repo = r.id AND m.digest = ?2 WHERE r.name = ?1`);
+    this.#unread = db.prepare(`SELECT m.digest FROM repositories r
+      JOIN manifests m INDEXED BY manifests_unread ON m.repo = r.id AND m.unread = 1 WHERE r.name = ? LIMIT 1`);
     this.#rows.removeUnnamed();
   }
 
@@ -162,6 +165,10 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
     return (this.#subject.get(repo, digest)?.subject as Digest | null | undefined) ?? null;
   }
 
+  async findUnread(repo: RepoName): Promise<Digest | null> {
+    return (this.#unread.get(repo)?.digest as Digest | undefined) ?? null;
+  }
+
   async recordBlob(repo: RepoName, blob: BlobRow, nowMs: number): Promise<void> {
     this.#rows.transaction(() => {
       this.#rows.addBlob(repo, blob);
@@ -188,6 +195,14 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
     return this.#garbage.listCandidates(options);
   }
 
+  async findCandidate(repo: RepoName, what: CandidateRow['what']): Promise<CandidateRow | null> {
+    return this.#garbage.findCandidate(repo, what);
+  }
+
+  async shiftTimes(byMs: number): Promise<void> {
+    this.#rows.transaction(() => this.#garbage.shiftTimes(byMs));
+  }
+
   async clampTimes(nowMs: number): Promise<void> {
     this.#rows.transaction(() => this.#garbage.clampTimes(nowMs));
   }
@@ -200,8 +215,12 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
     await this.#inSlices(tombstones, (tombstone) => this.#garbage.addTombstone(tombstone));
   }
 
-  async listTombstones(options: { beforeMs: number; limit: number }): Promise<TombstoneRow[]> {
-    return this.#garbage.listTombstones(options.beforeMs, options.limit);
+  async listTombstones(options: {
+    beforeMs: number;
+    after: TombstoneRow | null;
+    limit: number;
+  }): Promise<TombstoneRow[]> {
+    return this.#garbage.listTombstones(options);
   }
 
   async findTombstone(repo: RepoName, digest: Digest): Promise<TombstoneRow | null> {
@@ -210,6 +229,10 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
 
   async removeTombstones(repo: RepoName, digests: readonly Digest[]): Promise<void> {
     await this.#inSlices(digests, (digest) => this.#garbage.removeTombstone(repo, digest));
+  }
+
+  async reviveReferenced(repo: RepoName): Promise<void> {
+    this.#rows.transaction(() => this.#garbage.reviveReferenced(repo));
   }
 
   /** Writes items in transactions of about `SLICE_ROWS`; one counts as the rows that `write` says, or as one. */

@@ -30,9 +30,9 @@ export async function walkStorage(parts: WalkParts): Promise<number> {
     batch = [];
     if (seen.size % PAGE < AT_ONCE && seen.size >= PAGE) parts.progress(seen.size);
   };
-  for await (const repo of storage.repositories(parts.report)) {
+  for await (const { name: repo, isRepository } of storage.folders(parts.report)) {
     if (parts.signal.aborted) return seen.size;
-    seen.add(repo);
+    if (isRepository) seen.add(repo);
     batch.push(repo);
     if (batch.length >= AT_ONCE) await look();
   }
@@ -50,9 +50,12 @@ export async function walkStorage(parts: WalkParts): Promise<number> {
 async function lookAt(repo: RepoName, parts: WalkParts): Promise<void> {
   const store = parts.storage.repository(repo);
   await reported(repo, parts, async () => {
-    await store.removeStaged();
+    const { hasUploads } = await store.removeStaged();
+    if (hasUploads) await parts.keeper.noteUploads([repo]);
     const [state, stat] = await Promise.all([parts.index.findRepository(repo), store.statIndex()]);
     const doubtful = state !== null && state.doubtfulUntilMs > 0;
+    // No repository (yet): perhaps all that a client or a crash left of one.
+    if (state === null && stat === null) return parts.keeper.noteWhole(repo);
     if (state === null || state.fingerprint !== stat?.fingerprint || doubtful)
       await parts.keeper.refresh(repo);
   });

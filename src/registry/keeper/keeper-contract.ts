@@ -65,6 +65,8 @@ export interface Keeper {
     upload: UploadRef,
     blob: { readonly digest: Digest; readonly sizeBytes: number },
   ): Promise<void>;
+  /** Notes repositories where uploads were begun, so that those that are given up are found. */
+  noteUploads(repos: readonly RepoName[]): Promise<void>;
   /** Removes an upload; gives whether there was one. */
   cancelUpload(upload: UploadRef): Promise<boolean>;
   /** Makes a blob of `from` stand in `repo` too; gives whether `from` had it. */

@@ -1,5 +1,6 @@
 import { KeyedLock } from '#lib/keyed-lock';
 import { WeightedLru } from '#lib/weighted-lru';
+import { UPLOADS, WHOLE_REPOSITORY } from '#metadata';
 import type { IndexWriter, PullCount, PushRecord, Records } from '#metadata';
 import type { Digest } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
@@ -11,7 +12,6 @@ import { CommitGroup } from './commit-group.ts';
 import type { IndexChunks } from './index-chunks.ts';
 import type { Keeper, ManifestPush, RevokeReason, UploadProgress, UploadRef } from './keeper-contract.ts';
 import type { GarbageRules, Operation } from './operation.ts';
-import { RecentTimes } from './recent-times.ts';
 import { RepositoryQueue } from './repository-queue.ts';
 import type { QueueParts } from './repository-queue.ts';
 import { UploadLedger } from './upload-ledger.ts';
@@ -23,6 +23,8 @@ export interface KeeperParts {
   readonly index: IndexWriter;
   readonly records: Records;
   readonly report: QueueParts['report'];
+  /** The wall clock, milliseconds since the epoch; absent: that of the machine. */
+  readonly nowMs?: () => number;
 }
 
 /** Serialised index files held in memory, all repositories together. */
@@ -46,7 +48,7 @@ export class LocalKeeper implements Keeper {
   #pushes: PushRecord[] = [];
   #flushTimer: NodeJS.Timeout;
   #walked = false;
-  #recent = new RecentTimes();
+  #nowMs: () => number;
   #report: QueueParts['report'];
 
   constructor(parts: KeeperParts) {
@@ -54,12 +56,14 @@ export class LocalKeeper implements Keeper {
     this.#index = parts.index;
     this.#records = parts.records;
     this.#report = parts.report;
+    this.#nowMs = parts.nowMs ?? Date.now;
     this.users = localUserDesk(parts.records.accounts);
     this.#queueParts = {
       index: parts.index,
       group: new CommitGroup(parts.index),
       chunks: new WeightedLru<RepoName, IndexChunks>(CHUNKS_BYTES_MAX),
       report: parts.report,
+      nowMs: this.#nowMs,
     };
     this.#flushTimer = setInterval(() => void this.#flushRecords(), RECORDS_FLUSH_MS);
     this.#flushTimer.unref();
@@ -79,9 +83,9 @@ export class LocalKeeper implements Keeper {
     const store = this.#storage.repository(upload.repo);
     try {
       await this.#onBlob(upload.repo, blob.digest, async () => {
+        await this.#noteBlob(upload.repo, blob.digest);
         await store.finishUpload(upload.id, blob.digest);
-        await this.#index.recordBlob(upload.repo, blob, Date.now());
-        this.#recent.note(`${upload.repo} ${blob.digest}`);
+        await this.#index.recordBlob(upload.repo, blob, this.#nowMs());
       });
     } catch (error) {
       if (error instanceof StorageError && error.fault === 'missing') {
@@ -110,13 +114,12 @@ export class LocalKeeper implements Keeper {
     if (await this.#index.isTombstoned(from, digest)) return false;
     const target = this.#storage.repository(repo);
     return this.#onBlob(repo, digest, async () => {
+      await this.#noteBlob(repo, digest);
       // Also where it stands already: a copy left by a process that was killed may never have been synced. Mounted
       // from itself there is nothing to link, but it may have been deleted since it was looked for.
-      const stands =
-        repo === from ? (await target.statBlob(digest)) !== null : await linked(target, source, digest);
+      const stands = repo === from ? await this.#stands(repo, digest) : await linked(target, source, digest);
       if (!stands) return false;
-      await this.#index.recordBlob(repo, { digest, sizeBytes: found.sizeBytes }, Date.now());
-      this.#recent.note(`${repo} ${digest}`);
+      await this.#index.recordBlob(repo, { digest, sizeBytes: found.sizeBytes }, this.#nowMs());
       return true;
     });
   }
@@ -125,35 +128,103 @@ export class LocalKeeper implements Keeper {
     return this.#onBlob(repo, digest, () => this.#change(repo, { kind: 'deleteBlob', digest }));
   }
 
-  /** Whether a blob got its name here within a time, by a clock that cannot jump. */
-  isRecent(repo: RepoName, digest: Digest, withinMs: number): boolean {
-    return this.#recent.isWithin(`${repo} ${digest}`, withinMs);
+  /** Noted before it stands here, so that a crash in between leaves no blob that nobody knows of. */
+  #noteBlob(repo: RepoName, digest: Digest): Promise<void> {
+    return this.#index.addCandidates([{ repo, what: digest, sinceMs: this.#nowMs() }]);
   }
 
-  /** Removes a manifest that is garbage, if it is so still when its turn comes. */
-  collectManifest(repo: RepoName, digest: Digest, rules: GarbageRules, sinceMs: number): Promise<void> {
-    return this.#change(repo, { kind: 'collectManifest', digest, rules, sinceMs });
+  async #stands(repo: RepoName, digest: Digest): Promise<boolean> {
+    const found = await this.#storage.repository(repo).statBlob(digest);
+    return found !== null && !(await this.#index.isTombstoned(repo, digest));
+  }
+
+  // --- garbage ---
+
+  /** Removes a manifest that is garbage, if it is so still when its turn comes; gives whether it is gone. */
+  collectManifest(repo: RepoName, digest: Digest, rules: GarbageRules, sinceMs: number): Promise<boolean> {
+    return this.#onBlob(repo, digest, async () => {
+      await this.#change(repo, { kind: 'collectManifest', digest, rules, sinceMs });
+      return (await this.#index.findManifest(repo, { kind: 'digest', digest })) === null;
+    });
+  }
+
+  /**
+   * Marks a blob as about to be removed, if nothing needs it and it was not noted again since `sinceMs`; gives
+   * whether it is marked.
+   */
+  buryBlob(repo: RepoName, digest: Digest, sinceMs: number): Promise<boolean> {
+    return this.#onBlob(repo, digest, async () => {
+      await this.#change(repo, { kind: 'buryBlob', digest, sinceMs });
+      return this.#index.isTombstoned(repo, digest);
+    });
   }
 
   /** Removes the bytes of a buried blob, if nothing needs it; gives whether it is gone. */
   collectBlob(repo: RepoName, digest: Digest): Promise<boolean> {
     return this.#onBlob(repo, digest, async () => {
       await this.#change(repo, { kind: 'collectBlob', digest });
-      // Gone, or needed again: either way it is no longer about to be removed.
       const gone = (await this.#storage.repository(repo).statBlob(digest)) === null;
+      // Needed, or written again: to be judged anew.
+      if (!gone) await this.#noteBlob(repo, digest);
       await this.#index.removeTombstones(repo, [digest]);
       return gone;
     });
   }
 
-  /** Removes an upload that nobody writes to and that nobody has written to since a time. */
-  async collectUpload(upload: UploadRef, beforeMs: number): Promise<boolean> {
+  /** Forgets a blob whose file is gone, though nobody asked for that. */
+  forgetBlob(repo: RepoName, digest: Digest): Promise<void> {
+    return this.#onBlob(repo, digest, async () => {
+      if ((await this.#storage.repository(repo).statBlob(digest)) !== null) return;
+      await this.#index.removeBlobs(repo, [digest]);
+      await this.#index.removeTombstones(repo, [digest]);
+    });
+  }
+
+  /**
+   * Removes a repository that names nothing and holds nothing, if `isOld` says so of its index.json, with folders
+   * that hold nothing; gives whether it was one. An empty one that is too young is noted, to be looked at again.
+   */
+  async removeEmpty(repo: RepoName, isOld: (modifiedMs: number) => boolean): Promise<boolean> {
+    const store = this.#storage.repository(repo);
+    if (!(await store.holdsNothing())) return false;
+    const wasThere = (await this.#index.findRepository(repo)) !== null;
+    await this.#change(repo, { kind: 'removeEmpty', isOld });
+    if ((await this.#index.findRepository(repo)) === null) {
+      await store.removeEmptyFolders();
+      return wasThere;
+    }
+    const entries = await this.#index.listEntries(repo, { afterPosition: -1, limit: 1 });
+    if (entries.length === 0) await this.noteUploads([repo]);
+    return false;
+  }
+
+  /** Makes the next sweep look at all that is in the folder of a repository. */
+  noteWhole(repo: RepoName): Promise<void> {
+    return this.#index.addCandidates([{ repo, what: WHOLE_REPOSITORY, sinceMs: 0 }]);
+  }
+
+  /** Notes repositories where uploads were begun, which may be given up one day. */
+  async noteUploads(repos: readonly RepoName[]): Promise<void> {
+    const sinceMs = this.#nowMs();
+    await this.#index.addCandidates(repos.map((repo) => ({ repo, what: UPLOADS, sinceMs })));
+  }
+
+  /** Removes an upload that nobody writes to, if `isOld` says so of its file's time; gives whether it is gone. */
+  async collectUpload(upload: UploadRef, isOld: (modifiedMs: number) => boolean): Promise<boolean> {
     if (this.#ledger.isClaimed(upload)) return false;
-    const store = this.#storage.repository(upload.repo);
-    const stat = await store.statUpload(upload.id);
-    if (stat === null || stat.modifiedMs > beforeMs || this.#ledger.isClaimed(upload)) return false;
-    this.#ledger.forget(upload);
-    return store.cancelUpload(upload.id);
+    // Claimed meanwhile, so that no client goes on with it while it is looked at.
+    const progress = await this.#ledger.claim(upload, () => undefined);
+    let gone = false;
+    try {
+      const store = this.#storage.repository(upload.repo);
+      const stat = await store.statUpload(upload.id);
+      if (stat !== null && isOld(stat.modifiedMs)) await store.cancelUpload(upload.id);
+      else if (stat !== null) return false;
+      gone = true;
+    } finally {
+      this.#ledger.release(upload, gone ? null : progress);
+    }
+    return true;
   }
 
   /** Naming and removing a blob's bytes exclude each other, so that file and row always agree. */
@@ -166,13 +237,15 @@ export class LocalKeeper implements Keeper {
   async pushManifest(push: ManifestPush): Promise<void> {
     await this.#change(push.repo, { kind: 'push', push });
     const { repo, digest, tags } = push;
-    this.#pushes.push({ repo, digest, tags, pushedMs: Date.now() });
+    this.#pushes.push({ repo, digest, tags, pushedMs: this.#nowMs() });
     if (this.#pushes.length > RECORDS_GATHERED_MAX) await this.#flushRecords();
   }
 
   async deleteManifest(repo: RepoName, reference: Reference, tagsMax: number): Promise<void> {
     if (reference.kind === 'tag') return this.#change(repo, { kind: 'deleteTag', tag: reference.tag });
-    await this.#change(repo, { kind: 'deleteManifest', digest: reference.digest, tagsMax });
+    const { digest } = reference;
+    // Its file goes too, which an upload of the same bytes must not cross.
+    await this.#onBlob(repo, digest, () => this.#change(repo, { kind: 'deleteManifest', digest, tagsMax }));
   }
 
   refresh(repo: RepoName): Promise<void> {

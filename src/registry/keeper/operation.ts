@@ -10,6 +10,8 @@ export type Operation =
   /** Refused where the manifest has more than `tagsMax` tags. */
   | { readonly kind: 'deleteManifest'; readonly digest: Digest; readonly tagsMax: number }
   | { readonly kind: 'deleteBlob'; readonly digest: Digest }
+  /** Marks a blob as about to be removed; nothing happens when something needs it, or when it was noted again. */
+  | { readonly kind: 'buryBlob'; readonly digest: Digest; readonly sinceMs: number }
   /** Removes a manifest that is still garbage by these rules; nothing happens when it is not. */
   | {
       readonly kind: 'collectManifest';
@@ -19,6 +21,8 @@ export type Operation =
     }
   /** Removes the bytes of a blob that is still buried; nothing happens when something needs it again. */
   | { readonly kind: 'collectBlob'; readonly digest: Digest }
+  /** Makes a repository with nothing in it no repository any more. */
+  | { readonly kind: 'removeEmpty'; readonly isOld: (modifiedMs: number) => boolean }
   | { readonly kind: 'refresh' };
 
 /** When a manifest is garbage (zot's retention policy of its repository). */
@@ -45,6 +49,10 @@ export interface Plan {
   readonly removedFiles: readonly Digest[];
   /** What may be garbage afterwards. */
   readonly candidates: readonly { readonly what: Digest; readonly sinceMs: number }[];
+  /** The repository goes as a whole; its batch holds nothing else that changes it. */
+  readonly removesRepository: boolean;
+  /** Blobs that count as absent from now on, with the times of their files. */
+  readonly buried: readonly { readonly digest: Digest; readonly modifiedMs: number }[];
   /** Buried blobs that are needed after all. */
   readonly revived: readonly Digest[];
 }
@@ -58,6 +66,8 @@ export const NO_CHANGE: Plan = {
   foundBlobs: [],
   removedFiles: [],
   candidates: [],
+  removesRepository: false,
+  buried: [],
   revived: [],
 };
 

@@ -1,6 +1,7 @@
 import type { IndexWriter } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
+import type { RepositoryStore } from '#storage';
 import { NO_CHANGE } from './operation.ts';
 import type { GarbageRules, Operation, Plan } from './operation.ts';
 import { removalOf } from './plan-delete.ts';
@@ -19,6 +20,8 @@ export async function garbageReason(
   rules: GarbageRules,
 ): Promise<GarbageReason | null> {
   if ((await index.findManifest(repo, { kind: 'digest', digest })) === null) return null;
+  const parents = await index.listReferencing(repo, digest, { roles: ['child'], limit: 1 });
+  if (parents.length > 0) return null;
   const subject = await index.findSubject(repo, digest);
   if (subject !== null) {
     const gone = (await index.findManifest(repo, { kind: 'digest', digest: subject })) === null;
@@ -26,9 +29,7 @@ export async function garbageReason(
   }
   if (!rules.deleteUntagged) return null;
   const entries = await index.findEntries(repo, { kind: 'digest', digest });
-  if (entries.some((entry) => entry.tag !== null)) return null;
-  const parents = await index.listReferencing(repo, digest, { roles: ['child'], limit: 1 });
-  return parents.length === 0 ? 'deleteUntagged' : null;
+  return entries.some((entry) => entry.tag !== null) ? null : 'deleteUntagged';
 }
 
 /** Whether anything in the repository needs a blob: a manifest that refers to it, or that it is. */
@@ -39,19 +40,72 @@ export async function isBlobInUse(index: IndexWriter, repo: RepoName, digest: Di
   );
 }
 
-/** Removes a manifest if it is garbage still; what it held is looked at in the same sweep. */
+/**
+ * Why nothing of a repository may be collected: part of what it says cannot be read, so that nobody knows what is
+ * needed. `null`: everything is known.
+ */
+export async function unknownContent(index: IndexWriter, repo: RepoName): Promise<string | null> {
+  const state = await index.findRepository(repo);
+  if (state !== null && state.problem !== null) return `index.json cannot be used: ${state.problem}`;
+  if (state !== null && state.unreadable.length > 0)
+    return 'index.json holds a descriptor that cannot be read';
+  const unread = await index.findUnread(repo);
+  return unread === null ? null : `the manifest ${unread} cannot be read`;
+}
+
+/** Removes a manifest if it is garbage still. Its bytes stay, as a blob that is judged like any other. */
 export async function planCollectManifest(
   repo: RepoName,
   operation: Extract<Operation, { kind: 'collectManifest' }>,
   index: IndexWriter,
 ): Promise<Plan> {
-  const reason = await garbageReason(index, repo, operation.digest, operation.rules);
-  return reason === null ? NO_CHANGE : removalOf(repo, operation.digest, index, operation.sinceMs);
+  const { digest, rules, sinceMs } = operation;
+  if ((await unknownContent(index, repo)) !== null) return NO_CHANGE;
+  if ((await garbageReason(index, repo, digest, rules)) === null) return NO_CHANGE;
+  return { ...(await removalOf(repo, digest, index, sinceMs)), removedFiles: [] };
 }
 
-/** Removes the bytes of a blob if it is buried still and nothing needs it. */
-export async function planCollectBlob(repo: RepoName, digest: Digest, index: IndexWriter): Promise<Plan> {
-  if (!(await index.isTombstoned(repo, digest))) return NO_CHANGE;
-  if (await isBlobInUse(index, repo, digest)) return NO_CHANGE;
+/** Marks a blob that nothing needs, if it was not noted again since it was judged. */
+export async function planBuryBlob(
+  operation: Extract<Operation, { kind: 'buryBlob' }>,
+  index: IndexWriter,
+  store: RepositoryStore,
+): Promise<Plan> {
+  const { digest, sinceMs } = operation;
+  const noted = await index.findCandidate(store.name, digest);
+  if (noted?.sinceMs !== sinceMs || (await isNeeded(index, store.name, digest))) return NO_CHANGE;
+  const stat = await store.statBlob(digest);
+  return stat === null ? NO_CHANGE : { ...NO_CHANGE, buried: [{ digest, modifiedMs: stat.modifiedMs }] };
+}
+
+/** Removes the bytes of a blob if it is buried still, nothing needs it, and nobody wrote it again meanwhile. */
+export async function planCollectBlob(
+  digest: Digest,
+  index: IndexWriter,
+  store: RepositoryStore,
+): Promise<Plan> {
+  const tombstone = await index.findTombstone(store.name, digest);
+  if (tombstone === null || (await isNeeded(index, store.name, digest))) return NO_CHANGE;
+  const stat = await store.statBlob(digest);
+  // Another tool may have put the same blob here, and be about to name it in index.json.
+  if (stat !== null && stat.modifiedMs !== tombstone.modifiedMs) return NO_CHANGE;
   return { ...NO_CHANGE, removedFiles: [digest] };
+}
+
+/** Removes a repository that names nothing and holds nothing, if its index.json is old enough. */
+export async function planRemoveEmpty(
+  isOld: (modifiedMs: number) => boolean,
+  index: IndexWriter,
+  store: RepositoryStore,
+): Promise<Plan> {
+  const stat = await store.statIndex();
+  if (stat === null || !isOld(stat.modifiedMs)) return NO_CHANGE;
+  if ((await unknownContent(index, store.name)) !== null) return NO_CHANGE;
+  const entries = await index.listEntries(store.name, { afterPosition: -1, limit: 1 });
+  if (entries.length > 0 || !(await store.holdsNothing())) return NO_CHANGE;
+  return { ...NO_CHANGE, removesRepository: true };
+}
+
+async function isNeeded(index: IndexWriter, repo: RepoName, digest: Digest): Promise<boolean> {
+  return (await isBlobInUse(index, repo, digest)) || (await unknownContent(index, repo)) !== null;
 }

@@ -29,9 +29,9 @@ async function pushed(members: Record<string, unknown>, tags: readonly string[] 
 }
 const image = (tags: readonly string[] = []): Promise<ManifestPush> => pushed({ config, layers: [] }, tags);
 
-const deleteTag = (tag: string) => planDeleteTag(opened.repo, parseTag(tag), opened.index);
+const deleteTag = (tag: string) => planDeleteTag(opened.repo, parseTag(tag), opened.index, Date.now());
 const deleteManifest = (push: ManifestPush, tagsMax = Infinity) =>
-  planDeleteManifest(opened.repo, { digest: push.digest, tagsMax }, opened.index);
+  planDeleteManifest(opened.repo, { digest: push.digest, tagsMax }, opened.index, Date.now());
 const isRefused = (code: string, status: number) => (error: unknown) =>
   error instanceof RegistryError && error.code === code && error.status === status;
 

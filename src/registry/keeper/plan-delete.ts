@@ -16,7 +16,12 @@ const TAGS_NAMED_MAX = 20;
  * Deletes a tag (distribution-spec, "Deleting tags"); the manifest that it named stays, without a tag when it was
  * the last.
  */
-export async function planDeleteTag(repo: RepoName, tag: Tag, index: IndexWriter): Promise<Plan> {
+export async function planDeleteTag(
+  repo: RepoName,
+  tag: Tag,
+  index: IndexWriter,
+  nowMs: number,
+): Promise<Plan> {
   const holders = await index.findEntries(repo, { kind: 'tag', tag });
   if (holders.length === 0) throw new RegistryError('MANIFEST_UNKNOWN', { detail: { reference: tag } });
   const addedEntries: { digest: Digest; tag: null; json: string }[] = [];
@@ -28,7 +33,7 @@ export async function planDeleteTag(repo: RepoName, tag: Tag, index: IndexWriter
       addedEntries.push({ digest, tag: null, json: withoutTag(first.json) });
     }
   }
-  const candidates = addedEntries.map(({ digest }) => ({ what: digest, sinceMs: Date.now() }));
+  const candidates = holders.map(({ digest }) => ({ what: digest, sinceMs: nowMs }));
   return { ...NO_CHANGE, removedEntries: holders, addedEntries, candidates };
 }
 
@@ -40,6 +45,7 @@ export async function planDeleteManifest(
   repo: RepoName,
   { digest, tagsMax }: { readonly digest: Digest; readonly tagsMax: number },
   index: IndexWriter,
+  nowMs: number,
 ): Promise<Plan> {
   const entries = await index.findEntries(repo, { kind: 'digest', digest });
   const manifest = await index.findManifest(repo, { kind: 'digest', digest });
@@ -55,7 +61,7 @@ export async function planDeleteManifest(
       detail: { reference: digest, index: parents[0] ?? '' },
     });
   }
-  return removalOf(repo, digest, index, Date.now());
+  return removalOf(repo, digest, index, nowMs);
 }
 
 function requireFewTags(entries: readonly EntryRow[], digest: Digest, tagsMax: number): void {

@@ -26,7 +26,7 @@ let count = 0;
 const image = (tags: readonly string[] = [], members: Record<string, unknown> = {}): ManifestPush =>
   pushOf(opened.repo, { config, layers: [], annotations: { count: String((count += 1)) }, ...members }, tags);
 
-const plan = (push: ManifestPush): Promise<Plan> => planPush(push, opened.index, opened.store);
+const plan = (push: ManifestPush): Promise<Plan> => planPush(push, opened.index, opened.store, Date.now());
 const added = ({ addedEntries }: Plan) => addedEntries.map(({ digest, tag }) => [digest, tag]);
 const removed = ({ removedEntries }: Plan) => removedEntries.map(({ digest, tag }) => [digest, tag]);
 const isError = (code: ErrorCode) => (error: unknown) =>

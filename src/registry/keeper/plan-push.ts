@@ -27,6 +27,7 @@ export async function planPush(
   push: ManifestPush,
   index: IndexWriter,
   store: RepositoryStore,
+  nowMs: number,
 ): Promise<Plan> {
   await requireRights(push, index);
   const required = await requireReferences(push, index, store);
@@ -40,25 +41,33 @@ export async function planPush(
     addedManifests: [own, ...required.children],
     manifestBytes: { digest, bytes },
     foundBlobs: required.found,
-    candidates: candidatesOf(push, entries.addedEntries),
-    revived: await buriedOf(push, index),
+    candidates: candidatesOf(push, entries).map((what) => ({ what, sinceMs: nowMs })),
+    revived: await buriedOf(push, required.children, index),
   };
 }
 
-/** What has no tag now, and what depends on a subject, may be garbage one day. */
-function candidatesOf(
-  push: ManifestPush,
-  added: readonly Omit<EntryRow, 'position'>[],
-): { what: Digest; sinceMs: number }[] {
-  const found = new Set(added.filter((row) => row.tag === null).map((row) => row.digest));
+/** What has no tag now or lost one, and what depends on a subject, may be garbage one day. */
+function candidatesOf(push: ManifestPush, entries: Pick<Plan, 'removedEntries' | 'addedEntries'>): Digest[] {
+  const untagged = entries.addedEntries.filter((row) => row.tag === null);
+  const found = new Set([...untagged, ...entries.removedEntries].map((row) => row.digest));
   if (push.projection.subject !== null) found.add(push.digest);
-  return [...found].map((what) => ({ what, sinceMs: Date.now() }));
+  return [...found];
 }
 
-/** Blobs that were about to be removed, and that this manifest needs: a client that saw them before may rely on it. */
-async function buriedOf(push: ManifestPush, index: IndexWriter): Promise<Digest[]> {
+/**
+ * Blobs that were about to be removed, and that this manifest or a child that comes in with it needs: a client that
+ * saw them before may rely on them.
+ */
+async function buriedOf(
+  push: ManifestPush,
+  children: readonly NewManifest[],
+  index: IndexWriter,
+): Promise<Digest[]> {
   const buried: Digest[] = [];
-  for (const digest of [push.digest, ...push.projection.references.map((reference) => reference.digest)]) {
+  const references = [push.projection, ...children.map(({ projection }) => projection)].flatMap(
+    (projection) => projection?.references ?? [],
+  );
+  for (const digest of new Set([push.digest, ...references.map((reference) => reference.digest)])) {
     if (await index.isTombstoned(push.repo, digest)) buried.push(digest);
   }
   return buried;

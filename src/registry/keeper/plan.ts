@@ -1,9 +1,10 @@
 import type { IndexWriter } from '#metadata';
+import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import type { RepositoryStore } from '#storage';
 import { NO_CHANGE } from './operation.ts';
 import type { Operation, OperationKeys, Plan } from './operation.ts';
-import { planCollectBlob, planCollectManifest } from './plan-collect.ts';
+import { planBuryBlob, planCollectBlob, planCollectManifest, planRemoveEmpty } from './plan-collect.ts';
 import { planDeleteBlob, planDeleteManifest, planDeleteTag } from './plan-delete.ts';
 import { planPush } from './plan-push.ts';
 
@@ -12,24 +13,38 @@ export async function planOperation(
   operation: Operation,
   index: IndexWriter,
   store: RepositoryStore,
+  nowMs: number,
 ): Promise<Plan> {
   switch (operation.kind) {
     case 'push':
-      return planPush(operation.push, index, store);
+      return planPush(operation.push, index, store, nowMs);
     case 'deleteTag':
-      return planDeleteTag(store.name, operation.tag, index);
+      return planDeleteTag(store.name, operation.tag, index, nowMs);
     case 'deleteManifest':
-      return planDeleteManifest(store.name, operation, index);
+      return planDeleteManifest(store.name, operation, index, nowMs);
     case 'deleteBlob':
       return planDeleteBlob(store.name, operation.digest, index, store);
     case 'collectManifest':
       return planCollectManifest(store.name, operation, index);
+    case 'buryBlob':
+      return planBuryBlob(operation, index, store);
     case 'collectBlob':
-      return planCollectBlob(store.name, operation.digest, index);
+      return planCollectBlob(operation.digest, index, store);
+    case 'removeEmpty':
+      return planRemoveEmpty(operation.isOld, index, store);
     case 'refresh':
       return NO_CHANGE;
   }
 }
+
+/**
+ * Stands for all that the adopted children of an index refer to (see `adoptChild`), which nobody knows before they
+ * are read: indexes read it, and what takes blobs away writes it.
+ */
+const ADOPTED = 'adopted';
+
+/** Stands for the repository itself: whatever changes it reads it, and what removes it writes it. */
+const LAYOUT = 'layout';
 
 /** What an operation reads and changes: tags as `tag <name>`, digests as they are. */
 export async function keysOf(
@@ -41,27 +56,45 @@ export async function keysOf(
     case 'push': {
       const { digest, tags, projection } = operation.push;
       const held = await Promise.all(tags.map((tag) => index.findEntries(repo, { kind: 'tag', tag })));
+      const adopts = projection.references.some(({ role }) => role === 'child') ? [ADOPTED] : [];
       return {
-        reads: projection.references.map((reference) => reference.digest),
+        reads: [...projection.references.map((reference) => reference.digest), ...adopts, LAYOUT],
         writes: [digest, ...tags.map((tag) => `tag ${tag}`), ...held.flat().map((entry) => entry.digest)],
       };
     }
     case 'deleteTag': {
       const held = await index.findEntries(repo, { kind: 'tag', tag: operation.tag });
-      return { reads: [], writes: [`tag ${operation.tag}`, ...held.map((entry) => entry.digest)] };
+      return { reads: [LAYOUT], writes: [`tag ${operation.tag}`, ...held.map((entry) => entry.digest)] };
     }
     case 'collectManifest':
     case 'deleteManifest': {
+      const subject = await index.findSubject(repo, operation.digest);
       const held = await index.findEntries(repo, { kind: 'digest', digest: operation.digest });
-      const children = await index.listReferences(repo, operation.digest);
       const tags = held.flatMap((entry) => (entry.tag === null ? [] : [`tag ${entry.tag}`]));
-      const unlisted = children.filter(({ role }) => role === 'child').map((child) => child.digest);
-      return { reads: [], writes: [operation.digest, ...tags, ...unlisted] };
+      const family = await withDescendants(repo, operation.digest, index);
+      return {
+        reads: subject === null ? [LAYOUT] : [subject, LAYOUT],
+        writes: [...family, ...tags, ADOPTED],
+      };
     }
+    case 'buryBlob':
     case 'collectBlob':
     case 'deleteBlob':
-      return { reads: [], writes: [operation.digest] };
+      return { reads: [], writes: [operation.digest, ADOPTED] };
+    case 'removeEmpty':
+      return { reads: [], writes: [LAYOUT] };
     case 'refresh':
       return { reads: [], writes: [] };
   }
+}
+
+/** A manifest and all that stand below it, of which some may go with it. */
+async function withDescendants(repo: RepoName, digest: Digest, index: IndexWriter): Promise<Digest[]> {
+  const found = new Set([digest]);
+  for (const parent of found) {
+    for (const { digest: child, role } of await index.listReferences(repo, parent)) {
+      if (role === 'child') found.add(child);
+    }
+  }
+  return [...found];
 }

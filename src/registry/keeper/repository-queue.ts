@@ -8,7 +8,9 @@
  * names any more removed -> answers. A fault before index.json was replaced leaves the repository as it was;
  * after it, the index is read from the file again by the next batch.
  */
+import { WHOLE_REPOSITORY } from '#metadata';
 import type { IndexWriter, RepositoryState } from '#metadata';
+import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import { RegistryError } from '#oci/errors';
 import { StorageError } from '#storage';
@@ -25,6 +27,8 @@ export interface QueueParts {
   readonly index: IndexWriter;
   readonly group: CommitGroup;
   readonly chunks: WeightedLru<RepoName, IndexChunks>;
+  /** The wall clock, milliseconds since the epoch. */
+  readonly nowMs: () => number;
   /** Hears of damage and of files that cannot be used. */
   readonly report: (repo: RepoName, digest: string | null, problem: string) => void;
 }
@@ -80,7 +84,10 @@ export class RepositoryQueue {
     this.#running = false;
   }
 
-  /** The jobs of the next batch, taken from the front. One whose keys cannot be looked up is answered with the fault. */
+  /**
+   * The jobs of the next batch, taken from the front. One whose keys cannot be looked up is answered with
+   * the fault.
+   */
   async #choose(): Promise<Job[]> {
     const chooser = new BatchChooser();
     const chosen: Job[] = [];
@@ -164,9 +171,10 @@ export class RepositoryQueue {
   }
 
   async #plan(job: Job, state: RepositoryState | null): Promise<PlannedJob | null> {
+    const { index, nowMs } = this.#parts;
     try {
       if (job.operation.kind === 'push') this.#requireUsable(state);
-      return { job, plan: await planOperation(job.operation, this.#parts.index, this.#store) };
+      return { job, plan: await planOperation(job.operation, index, this.#store, nowMs()) };
     } catch (error) {
       job.settle.reject(error);
       return null;
@@ -192,6 +200,8 @@ export class RepositoryQueue {
     const found = plans.flatMap((plan) => plan.foundBlobs);
     if (found.length > 0) await index.addBlobs(store.name, found);
     const manifests = plans.flatMap(({ manifestBytes }) => (manifestBytes === null ? [] : [manifestBytes]));
+    // Noted before it is there: what a fault or a crash leaves behind must be found again.
+    await this.#note(manifests.map(({ digest }) => digest));
     await Promise.all(manifests.map(({ digest, bytes }) => store.putManifest(digest, bytes)));
 
     const removed = plans.flatMap((plan) => plan.removedEntries);
@@ -220,9 +230,23 @@ export class RepositoryQueue {
       });
       this.#parts.chunks.set(store.name, chunks, chunks.sizeBytes);
     }
+    if (plans.some((plan) => plan.removesRepository)) {
+      await store.removeLayout();
+      await this.#forget();
+    }
+    const buried = plans.flatMap((plan) => plan.buried);
+    const sinceMs = this.#parts.nowMs();
+    await index.addTombstones(buried.map((blob) => ({ ...blob, repo: store.name, sinceMs })));
   }
 
-  async #removeFiles(files: readonly Parameters<RepositoryStore['deleteBlob']>[0][]): Promise<void> {
+  /** Makes a later sweep look at blobs, whatever becomes of them. */
+  async #note(digests: readonly Digest[]): Promise<void> {
+    const sinceMs = this.#parts.nowMs();
+    await this.#parts.index.addCandidates(digests.map((what) => ({ repo: this.#store.name, what, sinceMs })));
+  }
+
+  async #removeFiles(files: readonly Digest[]): Promise<void> {
+    await this.#note(files);
     await this.#parts.index.removeBlobs(this.#store.name, files);
     for (const digest of files) await this.#store.deleteBlob(digest);
   }
@@ -274,6 +298,7 @@ export class RepositoryQueue {
   async #forget(): Promise<void> {
     this.#parts.chunks.delete(this.#store.name);
     await this.#parts.index.removeRepository(this.#store.name);
+    await this.#noteWhole();
   }
 
   async #readAgain(state: RepositoryState | null): Promise<void> {
@@ -285,9 +310,18 @@ export class RepositoryQueue {
     const snapshot = await readLayout(this.#store, index, read, (digest, problem) =>
       report(name, digest, problem),
     );
-    if (typeof snapshot !== 'string') return index.replaceRepository(snapshot);
+    if (typeof snapshot !== 'string') {
+      await index.replaceRepository(snapshot);
+      await index.reviveReferenced(name);
+      return this.#noteWhole();
+    }
     report(name, null, `index.json cannot be used: ${snapshot}`);
     await this.#keepLastGood(state, read.stat, snapshot, read.bytes);
+  }
+
+  /** What another tool changed may have left garbage of which nobody was told. */
+  async #noteWhole(): Promise<void> {
+    await this.#parts.index.addCandidates([{ repo: this.#store.name, what: WHOLE_REPOSITORY, sinceMs: 0 }]);
   }
 
   /** index.json; `null` when there is nothing to be read, which is noted. */

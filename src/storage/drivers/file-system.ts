@@ -1,5 +1,17 @@
 import type { BigIntStats, Dirent } from 'node:fs';
-import { copyFile, link, mkdir, open, opendir, rename, stat, statfs, unlink, utimes } from 'node:fs/promises';
+import {
+  copyFile,
+  link,
+  mkdir,
+  open,
+  opendir,
+  rename,
+  rmdir,
+  stat,
+  statfs,
+  unlink,
+  utimes,
+} from 'node:fs/promises';
 
 /** An open file, as far as the local driver uses one. Node's `FileHandle` is one. */
 export interface OpenFile {
@@ -28,6 +40,7 @@ export interface FileSystem {
   readonly copyFile: (from: string, to: string, mode: number) => Promise<void>;
   readonly utimes: (path: string, accessed: Date, modified: Date) => Promise<void>;
   readonly unlink: (path: string) => Promise<void>;
+  readonly rmdir: (path: string) => Promise<void>;
   readonly statfs: (path: string) => Promise<{ bavail: number; blocks: number; bsize: number }>;
 }
 
@@ -42,5 +55,6 @@ export const nodeFileSystem: FileSystem = {
   copyFile,
   utimes,
   unlink,
+  rmdir,
   statfs,
 };

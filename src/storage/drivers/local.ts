@@ -26,6 +26,9 @@ const CREATE_FLAGS = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
 /** Why a hard link cannot be made, or not be dated, although the bytes can be copied. */
 const NO_LINK = ['EMLINK', 'EXDEV', 'EPERM', 'ENOTSUP', 'EOPNOTSUPP'];
 
+/** Why a folder stays: something is in it. */
+const NOT_EMPTY = ['ENOTEMPTY', 'EEXIST', 'EBUSY'];
+
 /**
  * Files in a folder of this machine.
  *
@@ -148,7 +151,7 @@ export class LocalDriver implements StorageDriver {
     const staged = this.#absolute(options.stagingPath);
     try {
       if (options.durable) await this.#syncFile(this.#absolute(from));
-      await this.#stageCopy(this.#absolute(from), staged, options.durable);
+      await this.#stageCopy(this.#absolute(from), staged, options);
       await this.#renameInto(staged, target, options.durable);
       // Renaming one link of an inode over another does nothing and leaves both names (POSIX rename).
       await this.#unlinkIfThere(staged);
@@ -166,6 +169,18 @@ export class LocalDriver implements StorageDriver {
       return true;
     } catch (error) {
       return absent(error, path) ?? false;
+    }
+  }
+
+  async removeEmptyFolder(path: string): Promise<boolean> {
+    const folder = this.#absolute(path);
+    try {
+      await this.#files.rmdir(folder);
+      this.#folders.forget(folder);
+      return true;
+    } catch (error) {
+      if (isAbsent(error) || NOT_EMPTY.includes(systemCode(error))) return false;
+      throw localError(error, path);
     }
   }
 
@@ -229,8 +244,8 @@ export class LocalDriver implements StorageDriver {
     if ((found?.fingerprint ?? null) !== options.ifFingerprint) throw new StorageError('conflict', path);
   }
 
-  /** A second name for the source's bytes, or a copy of them where links cannot be had. */
-  async #stageCopy(source: string, staged: string, durable: boolean): Promise<void> {
+  /** A second name for the source's bytes, or, unless they must be shared, a copy where links cannot be had. */
+  async #stageCopy(source: string, staged: string, options: PutOptions): Promise<void> {
     try {
       await this.#inFolder(dirname(staged), false, () => this.#files.link(source, staged));
       // zot's collector judges the age of a blob by this time, and a link shares it with all its names.
@@ -238,9 +253,10 @@ export class LocalDriver implements StorageDriver {
       await this.#files.utimes(staged, now, now);
     } catch (error) {
       if (!NO_LINK.includes(systemCode(error))) throw error;
+      if (options.mustShare === true) throw new StorageError('invalid', staged, { cause: error });
       await this.#unlinkIfThere(staged);
       await this.#files.copyFile(source, staged, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
-      if (durable) await this.#syncFile(staged);
+      if (options.durable) await this.#syncFile(staged);
     }
   }
 

@@ -133,6 +133,13 @@ export class MemoryDriver implements StorageDriver {
     return true;
   }
 
+  async removeEmptyFolder(path: string): Promise<boolean> {
+    const found = this.#find(path);
+    if (!(found instanceof MemoryFolder) || found.children.size > 0) return false;
+    this.#unname(path);
+    return true;
+  }
+
   async freeSpace(): Promise<null> {
     return null;
   }

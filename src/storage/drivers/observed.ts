@@ -27,6 +27,7 @@ export type DriverOperation =
   | 'move'
   | 'link'
   | 'delete'
+  | 'removeEmptyFolder'
   | 'freeSpace';
 
 /** What a path is for; few values, so that counts can be kept by them. `other`: roots, folders and foreign files. */
@@ -122,6 +123,10 @@ export class ObservedDriver implements StorageDriver {
 
   delete(path: string, options: DurabilityOptions): Promise<boolean> {
     return this.#observed('delete', path, () => this.#inner.delete(path, options));
+  }
+
+  removeEmptyFolder(path: string): Promise<boolean> {
+    return this.#observed('removeEmptyFolder', path, () => this.#inner.removeEmptyFolder(path));
   }
 
   freeSpace(): Promise<{ freeBytes: number; totalBytes: number } | null> {

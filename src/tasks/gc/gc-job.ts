@@ -1,74 +1,62 @@
-import { WHOLE_REPOSITORY } from '#metadata';
-import type { RepoName } from '#oci/repo-name';
 import type { Job, Task, TaskContext } from '../scheduler.ts';
 import { inWindow } from './gc-rules.ts';
-import { emptyReport, sweep } from './sweep.ts';
-import type { SweepParts, SweepReport } from './sweep.ts';
+import { emptyReport } from './sweep-parts.ts';
+import type { SweepParts, SweepReport } from './sweep-parts.ts';
+import { Sweep } from './sweep.ts';
 
 /** The name of a store's collection in the scheduler: `gc`, `gc /a`. */
 export function gcJobName(route: string): string {
   return route === '' ? 'gc' : `gc ${route}`;
 }
 
-/** Repositories noted at once by a full sweep. */
-const NOTE_AT_ONCE = 500;
-
-/** Periodic collection in one store, with zot's keys. */
+/**
+ * Periodic collection in one store, with zot's keys. What a sweep marked is removed when its grace is over, also
+ * when the next sweep is not due by then.
+ */
 export function gcJob(parts: SweepParts, onReport: (report: SweepReport) => void = () => undefined): Job {
-  const { settings, logger, store } = parts;
+  const { logger, store, clock } = parts;
+  const name = gcJobName(store.route);
+  const place = store.route === '' ? 'the default store' : store.route;
   let report = emptyReport();
-  return {
-    name: gcJobName(store.route),
-    priority: 'medium',
-    intervalMs: settings.intervalMs,
-    mayStart: (nowMs) => inWindow(settings.window, nowMs),
-    async *tasks(): AsyncIterable<Task> {
-      report = emptyReport();
-      yield { name: gcJobName(store.route), run: (context) => collect(parts, context, report, onReport) };
-    },
-    summary: () => describe(report),
-  };
+  let againMs = Infinity;
+  /** When the next sweep is due, by the time that this process runs; before that, only marked blobs are removed. */
+  let sweepDueMs = 0;
 
-  async function collect(
-    own: SweepParts,
-    context: TaskContext,
-    into: SweepReport,
-    tell: (report: SweepReport) => void,
-  ): Promise<void> {
-    logger.info({ module: 'gc' }, `executing gc of orphaned blobs for ${place(own)}`);
+  async function collect(context: TaskContext): Promise<void> {
+    const sweep = new Sweep(parts, context, report);
+    logger.info({ module: 'gc' }, `executing gc of orphaned blobs for ${place}`);
     try {
-      await sweep(own, context, into);
-      if (into.blobs > 0) logger.info({ module: 'gc', count: into.blobs }, 'garbage collected blobs');
-      logger.info({ module: 'gc', ...into }, `gc successfully completed for ${place(own)}`);
-      tell(into);
+      const isDue = clock.runningMs >= sweepDueMs;
+      await (isDue ? sweep.run() : sweep.finish());
+      const { intervalMs } = parts.settings;
+      if (isDue) sweepDueMs = intervalMs > 0 ? clock.runningMs + intervalMs : Infinity;
+      againMs = Math.min((await sweep.waitMs()) ?? Infinity, sweepDueMs - clock.runningMs);
+      if (report.blobs > 0) logger.info({ module: 'gc', count: report.blobs }, 'garbage collected blobs');
+      logger.info({ module: 'gc', ...report }, `gc successfully completed for ${place}`);
+      onReport(report);
     } catch (error) {
-      logger.error({ module: 'gc', error }, `gc unsuccessfully completed for ${place(own)}`);
+      logger.error({ module: 'gc', error }, `gc unsuccessfully completed for ${place}`);
       throw error;
     }
   }
-}
 
-function place(parts: SweepParts): string {
-  return parts.store.route === '' ? 'the default store' : parts.store.route;
+  return {
+    name,
+    priority: 'medium',
+    intervalMs: parts.settings.intervalMs,
+    mayStart: (nowMs) => inWindow(parts.settings.window, nowMs),
+    async *tasks(): AsyncIterable<Task> {
+      report = emptyReport();
+      againMs = Infinity;
+      yield { name, run: collect };
+    },
+    againMs: () => againMs,
+    summary: () => describe(report),
+  };
 }
 
 function describe(report: SweepReport): string {
-  const { manifests, blobs, freedBytes, uploads } = report;
-  return `${manifests} manifests, ${blobs} blobs, ${uploads} uploads removed, ${freedBytes} bytes freed`;
-}
-
-/** Makes the next sweep look at everything that is on the store, not only at what was noted. */
-export async function noteEverything(parts: SweepParts, signal: AbortSignal): Promise<void> {
-  let repos: RepoName[] = [];
-  const note = async (): Promise<void> => {
-    await parts.index.addCandidates(repos.map((repo) => ({ repo, what: WHOLE_REPOSITORY, sinceMs: 0 })));
-    repos = [];
-  };
-  for await (const repo of parts.storage.repositories(() => undefined)) {
-    if (signal.aborted) return;
-    if (parts.storage.storeOf(repo) !== parts.store) continue;
-    repos.push(repo);
-    if (repos.length >= NOTE_AT_ONCE) await note();
-  }
-  await note();
+  const { manifests, blobs, freedBytes, uploads, repositories } = report;
+  const counts = `${manifests} manifests, ${blobs} blobs, ${uploads} uploads, ${repositories} repositories`;
+  return `${counts} removed, ${freedBytes} bytes freed`;
 }

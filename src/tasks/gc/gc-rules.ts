@@ -24,6 +24,8 @@ export type UntaggedKeeper = (repo: RepoName, digest: Digest) => Promise<boolean
 
 type StoreSettings = Pick<StoreConfig, 'gc' | 'gcDelay' | 'gcInterval' | 'gcTimeWindow' | 'retention'>;
 
+const DEFAULT_DELAY_MS = 3_600_000;
+
 /** Without a policy that matches, untagged manifests go and dangling referrers stay (zot). */
 const DEFAULT_RULES: GarbageRules = { deleteUntagged: true, deleteReferrers: false };
 
@@ -32,10 +34,14 @@ export function gcSettings(store: StoreSettings): GcSettings {
     globs: policy.repositories.map((pattern) => compileGlob(pattern)),
     rules: { deleteUntagged: policy.deleteUntagged, deleteReferrers: policy.deleteReferrers },
   }));
+  // Where periodic collection is off, its delay is nothing: a sweep on demand must not take what is in flight.
+  const delayMs = store.gc ? store.gcDelay : Math.max(store.gcDelay, DEFAULT_DELAY_MS);
   return {
     enabled: store.gc,
-    delayMs: store.gcDelay,
-    manifestDelayMs: store.retention?.delay ?? store.gcDelay,
+    delayMs,
+    manifestDelayMs: store.gc
+      ? (store.retention?.delay ?? delayMs)
+      : Math.max(store.retention?.delay ?? 0, delayMs),
     intervalMs: store.gcInterval,
     window: readWindow(store.gcTimeWindow),
     dryRun: store.retention?.dryRun ?? false,

@@ -24,6 +24,8 @@ const INDEX_CHANGES = [
   'addTombstones',
   'removeTombstones',
   'clampTimes',
+  'shiftTimes',
+  'reviveReferenced',
 ];
 
 /**
@@ -89,6 +91,8 @@ export class DyingDisk implements FileSystem {
     this.#change('copy', () => nodeFileSystem.copyFile(...args));
   readonly utimes: FileSystem['utimes'] = (...args) =>
     this.#change('utimes', () => nodeFileSystem.utimes(...args));
+  readonly rmdir: FileSystem['rmdir'] = (...args) =>
+    this.#change('rmdir', () => nodeFileSystem.rmdir(...args));
   readonly unlink: FileSystem['unlink'] = (...args) =>
     this.#change('unlink', () => nodeFileSystem.unlink(...args));
 

@@ -113,6 +113,10 @@ export class FaultyDriver implements StorageDriver {
     return this.#run('delete', path, () => this.#inner.delete(path, options));
   }
 
+  removeEmptyFolder(path: string): Promise<boolean> {
+    return this.#run('removeEmptyFolder', path, () => this.#inner.removeEmptyFolder(path));
+  }
+
   freeSpace(): ReturnType<StorageDriver['freeSpace']> {
     return this.#run('freeSpace', '', () => this.#inner.freeSpace());
   }

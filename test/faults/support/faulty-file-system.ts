@@ -29,6 +29,7 @@ export class FaultyFileSystem implements FileSystem {
   readonly copyFile = this.#guarded('copyFile', nodeFileSystem.copyFile);
   readonly utimes = this.#guarded('utimes', nodeFileSystem.utimes);
   readonly unlink = this.#guarded('unlink', nodeFileSystem.unlink);
+  readonly rmdir = this.#guarded('rmdir', nodeFileSystem.rmdir);
   readonly statfs = this.#guarded('statfs', nodeFileSystem.statfs);
 
   /** Starts counting anew, with a fault or without one. */

@@ -21,6 +21,8 @@ export interface OpenOptions {
   readonly root: string;
   readonly driver: StorageDriver;
   readonly durable: boolean;
+  /** Instead of the clock of the machine. */
+  readonly nowMs?: () => number;
   /** Stands between the keeper and its index. */
   readonly wrapIndex?: (index: IndexWriter) => IndexWriter;
 }
@@ -37,7 +39,8 @@ export async function openRegistry(options: OpenOptions): Promise<OpenedRegistry
   const report = (repo: string, digest: string | null, problem: string): void => {
     reports.push(`${repo} ${digest ?? ''} ${problem}`);
   };
-  const keeper = new LocalKeeper({ storage, index, records, report });
+  const { nowMs = Date.now } = options;
+  const keeper = new LocalKeeper({ storage, index, records, report, nowMs });
   const registry = new Registry({
     storage,
     index,

@@ -128,6 +128,13 @@ export class PowerCutDisk<Promised> implements FileSystem {
     });
   }
 
+  rmdir(path: string): Promise<void> {
+    return this.#inOrder(async () => {
+      await nodeFileSystem.rmdir(path);
+      this.#leave(path);
+    });
+  }
+
   utimes(path: string, accessed: Date, modified: Date): Promise<void> {
     return nodeFileSystem.utimes(path, accessed, modified);
   }

@@ -30,6 +30,8 @@ export class TrackedDriver implements StorageDriver {
   readonly move: StorageDriver['move'] = (...args) => this.#inner.move(...args);
   readonly link: StorageDriver['link'] = (...args) => this.#inner.link(...args);
   readonly delete: StorageDriver['delete'] = (...args) => this.#inner.delete(...args);
+  readonly removeEmptyFolder: StorageDriver['removeEmptyFolder'] = (path) =>
+    this.#inner.removeEmptyFolder(path);
   readonly freeSpace: StorageDriver['freeSpace'] = () => this.#inner.freeSpace();
   readonly close: StorageDriver['close'] = () => this.#inner.close();
 

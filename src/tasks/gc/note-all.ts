@@ -1,0 +1,68 @@
+import { UPLOADS, WHOLE_REPOSITORY } from '#metadata';
+import type { CandidateRow, IndexWriter } from '#metadata';
+import type { Digest } from '#oci/digest';
+import type { RepoName } from '#oci/repo-name';
+import { garbageReason, isBlobInUse } from '#registry';
+import type { TaskContext } from '../scheduler.ts';
+import type { SweepParts } from './sweep-parts.ts';
+
+const AT_ONCE = 200;
+
+/**
+ * Notes every blob of a repository that nothing needs as a candidate, with the age that its file has. Where there is
+ * no index.json, which somebody may be about to put there, they have no age yet.
+ */
+export async function noteAll(
+  repo: RepoName,
+  parts: Pick<SweepParts, 'storage' | 'index' | 'clock' | 'keeper'>,
+  context: TaskContext,
+): Promise<boolean> {
+  const { storage, index, clock, keeper } = parts;
+  const store = storage.repository(repo);
+  // The layout may have changed since the index was read from it.
+  await keeper.refresh(repo);
+  const isRepository = (await index.findRepository(repo)) !== null;
+  let found: CandidateRow[] = [];
+  for await (const digest of store.listBlobs()) {
+    if (context.signal.aborted) return false;
+    if (await isHeld(index, repo, digest)) continue;
+    const stat = await store.statBlob(digest);
+    const nowMs = clock.nowMs();
+    const sinceMs = isRepository && stat !== null ? Math.min(stat.modifiedMs, nowMs) : nowMs;
+    if (stat !== null) found.push({ repo, what: digest, sinceMs });
+    if (found.length >= AT_ONCE) {
+      await index.addCandidates(found);
+      found = [];
+    }
+    await context.pause();
+  }
+  await index.addCandidates([...found, { repo, what: UPLOADS, sinceMs: 0 }]);
+  return true;
+}
+
+/** Blobs in use, and manifests with a tag or a parent: nothing to look at. */
+async function isHeld(index: IndexWriter, repo: RepoName, digest: Digest): Promise<boolean> {
+  const manifest = await index.findManifest(repo, { kind: 'digest', digest });
+  if (manifest === null) return isBlobInUse(index, repo, digest);
+  const rules = { deleteUntagged: true, deleteReferrers: true };
+  return (await garbageReason(index, repo, digest, rules)) === null;
+}
+
+/** Makes the next sweep look at everything that is on the store, not only at what was noted. */
+export async function noteEverything(
+  parts: Pick<SweepParts, 'storage' | 'index' | 'store'>,
+  signal: AbortSignal,
+): Promise<void> {
+  let repos: RepoName[] = [];
+  const note = async (): Promise<void> => {
+    await parts.index.addCandidates(repos.map((repo) => ({ repo, what: WHOLE_REPOSITORY, sinceMs: 0 })));
+    repos = [];
+  };
+  for await (const { name } of parts.storage.folders(() => undefined)) {
+    if (signal.aborted) return;
+    if (parts.storage.storeOf(name) !== parts.store) continue;
+    repos.push(name);
+    if (repos.length >= AT_ONCE) await note();
+  }
+  await note();
+}

@@ -1,0 +1,71 @@
+import type { Garbage } from '#metadata';
+import type { Time } from '../time.ts';
+
+/** A wall clock that moved by less against the steady one was adjusted, not set. */
+const JUMP_MS = 1000;
+
+interface Jump {
+  /** What the wall clock would show now without the jump, as an offset of the steady one. */
+  readonly offsetMs: number;
+  byMs: number;
+}
+
+/**
+ * The age of things, whatever is done to the wall clock while the process runs. When it was set forward, the times
+ * of the index are moved along, so that nothing aged by it; when it was set back, times of the future become now.
+ * One is shared by all sweeps of a process.
+ */
+export class SweepClock {
+  #time: Time;
+  #startedMs: number;
+  #offsetMs: number;
+  #jumps: Jump[] = [];
+
+  constructor(time: Time) {
+    this.#time = time;
+    this.#startedMs = time.elapsedMs();
+    this.#offsetMs = time.nowMs() - this.#startedMs;
+  }
+
+  /** Looks at the wall clock; to be called before a sweep, which then sees a steady time. */
+  async correct(index: Pick<Garbage, 'shiftTimes' | 'clampTimes'>): Promise<void> {
+    const byMs = this.#time.nowMs() - this.#time.elapsedMs() - this.#offsetMs;
+    if (Math.abs(byMs) >= JUMP_MS) {
+      if (byMs > 0) await index.shiftTimes(byMs);
+      this.#remember(byMs);
+      this.#offsetMs += byMs;
+    }
+    await index.clampTimes(this.nowMs());
+  }
+
+  #remember(byMs: number): void {
+    if (byMs > 0) this.#jumps.push({ offsetMs: this.#offsetMs, byMs });
+    let backMs = -byMs;
+    for (let last = this.#jumps.at(-1); backMs > 0 && last !== undefined; last = this.#jumps.at(-1)) {
+      const takenMs = Math.min(backMs, last.byMs);
+      last.byMs -= takenMs;
+      backMs -= takenMs;
+      if (last.byMs > 0) break;
+      this.#jumps.pop();
+    }
+  }
+
+  /** Milliseconds since the epoch, steady since the last `correct`. */
+  nowMs(): number {
+    return this.#offsetMs + this.#time.elapsedMs();
+  }
+
+  /** How long ago a file was written, by its own time; negative when that lies in the future. */
+  ageMs(modifiedMs: number): number {
+    const elapsedMs = this.#time.elapsedMs();
+    const jumpsMs = this.#jumps
+      .filter((jump) => modifiedMs <= jump.offsetMs + elapsedMs)
+      .reduce((sum, jump) => sum + jump.byMs, 0);
+    return this.nowMs() - modifiedMs - jumpsMs;
+  }
+
+  /** How long this process runs. */
+  get runningMs(): number {
+    return this.#time.elapsedMs() - this.#startedMs;
+  }
+}

@@ -1,0 +1,126 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import type { IndexWriter } from '#metadata';
+import type { StorageDriver } from '#storage';
+import { Sweep, SweepClock, emptyReport } from '#tasks';
+import type { GcSettings, SweepParts, SweepReport } from '#tasks';
+import { openRegistry } from '../support/opened-registry.ts';
+import type { OpenedRegistry } from '../support/opened-registry.ts';
+import { DatedDriver } from './dated-driver.ts';
+
+export const DELAY_MS = 3_600_000;
+
+/** A wall clock that tests set, over a steady one that only they move. */
+export class TestClock {
+  #steadyMs = 1000;
+  #offsetMs = Date.UTC(2026, 0, 1);
+
+  readonly nowMs = (): number => this.#offsetMs + this.#steadyMs;
+  readonly elapsedMs = (): number => this.#steadyMs;
+  readonly after = (): (() => void) => () => undefined;
+
+  advance(byMs: number): void {
+    this.#steadyMs += byMs;
+  }
+
+  /** Sets the wall clock: time does not pass. */
+  jump(byMs: number): void {
+    this.#offsetMs += byMs;
+  }
+}
+
+const settings: GcSettings = {
+  enabled: true,
+  delayMs: DELAY_MS,
+  manifestDelayMs: DELAY_MS,
+  intervalMs: 0,
+  window: null,
+  dryRun: false,
+  rulesOf: () => ({ deleteUntagged: true, deleteReferrers: true }),
+};
+
+/** A registry whose garbage a test collects, step by step or at once, by a clock of its own. */
+export class CollectedRegistry {
+  readonly clock = new TestClock();
+  readonly root: string;
+  readonly driver: DatedDriver;
+  readonly #wrapIndex: ((index: IndexWriter) => IndexWriter) | undefined;
+  #opened: OpenedRegistry | null = null;
+  #sweepClock = new SweepClock(this.clock);
+
+  private constructor(root: string, driver: StorageDriver, wrapIndex?: (index: IndexWriter) => IndexWriter) {
+    this.root = root;
+    this.driver = new DatedDriver(driver, this.clock.nowMs);
+    this.#wrapIndex = wrapIndex;
+  }
+
+  /** `make` gives the driver for a folder that is gone after `remove`. */
+  static async open(
+    make: (root: string) => StorageDriver,
+    wrapIndex?: (index: IndexWriter) => IndexWriter,
+  ): Promise<CollectedRegistry> {
+    const root = await mkdtemp(join(tmpdir(), 'zot-gc-'));
+    const collected = new CollectedRegistry(root, make(root), wrapIndex);
+    await collected.start();
+    return collected;
+  }
+
+  get opened(): OpenedRegistry {
+    if (this.#opened === null) throw new Error('it is not open');
+    return this.#opened;
+  }
+
+  async start(): Promise<void> {
+    const { root, driver } = this;
+    const wrap = this.#wrapIndex === undefined ? {} : { wrapIndex: this.#wrapIndex };
+    this.#opened = await openRegistry({ root, driver, durable: false, nowMs: this.clock.nowMs, ...wrap });
+    this.#sweepClock = new SweepClock(this.clock);
+  }
+
+  async stop(): Promise<void> {
+    await this.#opened?.close();
+    this.#opened = null;
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
+    await rm(this.root, { recursive: true, force: true });
+  }
+
+  parts(more: Partial<SweepParts> = {}): SweepParts {
+    const { storage, index, keeper } = this.opened;
+    return {
+      storage,
+      index,
+      keeper,
+      logger: pino({ level: 'silent' }),
+      clock: this.#sweepClock,
+      store: storage.stores[0] as SweepParts['store'],
+      settings,
+      keepUntagged: async () => false,
+      serving: true,
+      ...more,
+    };
+  }
+
+  /** One sweep; `pause` is awaited between its steps. */
+  async sweep(
+    pause = async (): Promise<void> => undefined,
+    more: Partial<SweepParts> = {},
+  ): Promise<SweepReport> {
+    const report = emptyReport();
+    await this.opened.registry.uploads.noteBegun();
+    await new Sweep(this.parts(more), { signal: new AbortController().signal, pause }, report).run();
+    return report;
+  }
+
+  /** Lets time pass and sweeps until nothing can be left to collect. */
+  async collectAll(): Promise<void> {
+    for (let round = 0; round < 5; round += 1) {
+      this.clock.advance(DELAY_MS * 1.5);
+      await this.sweep();
+    }
+  }
+}
