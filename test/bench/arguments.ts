@@ -32,6 +32,7 @@ How
                          not a tmpfs, if durable writes are to mean anything
   --keep                 leave the work folder in place
   --json <file>          all rows, goals and settings as JSON
+  --markdown <file>      the tables and goals as Markdown
   --help                 this text
 
 Examples
@@ -60,6 +61,7 @@ export interface Arguments {
   workFolder: string | null;
   keep: boolean;
   jsonPath: string | null;
+  markdownPath: string | null;
 }
 
 const OPTIONS = {
@@ -81,6 +83,7 @@ const OPTIONS = {
   work: { type: 'string' },
   keep: { type: 'boolean' },
   json: { type: 'string' },
+  markdown: { type: 'string' },
 } as const;
 
 /** Reads the command line. Throws an Error whose message says what is wrong with which option. */
@@ -99,10 +102,26 @@ export function parseArguments(argv: string[]): Arguments {
     against,
     wrk: choice('--client', values.client ?? 'node', ['node', 'wrk']) === 'wrk',
     log: choice('--log', values.log ?? 'file', ['file', 'null']),
-    profileFolder: values.profile ?? null,
-    workFolder: values.work ?? null,
     keep: values.keep === true,
-    jsonPath: values.json ?? null,
+    ...pathsOf(values),
+  };
+}
+
+interface PathOptions {
+  profile?: string;
+  work?: string;
+  json?: string;
+  markdown?: string;
+}
+
+type Paths = Pick<Arguments, 'profileFolder' | 'workFolder' | 'jsonPath' | 'markdownPath'>;
+
+function pathsOf({ profile, work, json, markdown }: PathOptions): Paths {
+  return {
+    profileFolder: profile ?? null,
+    workFolder: work ?? null,
+    jsonPath: json ?? null,
+    markdownPath: markdown ?? null,
   };
 }
 

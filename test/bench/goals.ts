@@ -99,6 +99,18 @@ function accessCost(caseName: string): Judge {
   };
 }
 
+function undisturbed(from: string): Judge {
+  return (find) => {
+    const subject = `${OURS} ${WITH_ACCESS}`;
+    const quiet = find('failing-sign-ins', 'quiet', subject);
+    const loud = find('failing-sign-ins', `200 guesses a second from ${from}`, subject);
+    const ratio = quotient(loud?.p99Ms, quiet?.p99Ms);
+    const times = `${digits(loud?.p99Ms ?? null)} against ${digits(quiet?.p99Ms ?? null)} ms`;
+    const goal = `failing-sign-ins, from ${from}: p99 of signed-in pulls at most 3 times the quiet one`;
+    return bounded({ goal, value: ratio, atMost: 3, measured: `${digits(ratio)} times (${times})` });
+  };
+}
+
 function timeRatio(
   goal: string,
   cases: [slow: string, fast: string],
@@ -190,6 +202,8 @@ const JUDGES: Judge[] = [
   requestsPerCpu('manifest-get', 'by digest, 8 clients'),
   accessCost('by tag, 8 clients'),
   accessCost('by digest, 8 clients'),
+  undisturbed('one address'),
+  undisturbed('200 addresses'),
   ...['1 client', '32 clients'].flatMap((clients) => [
     rate('blob-get-64m', clients, 1, 'MB/s'),
     cpu('blob-get-64m', clients, 1.1, ' (aim: 0.8)'),

@@ -8,7 +8,7 @@ import { judge, OURS, OURS_DURABLE } from './goals.ts';
 import { LoadGenerator } from './load/remote.ts';
 import { hasWrk } from './load/wrk.ts';
 import { describeProfiles } from './profile.ts';
-import { goalTable, LEGEND, table } from './report.ts';
+import { goalTable, LEGEND, markdownGoals, markdownTable, table } from './report.ts';
 import type { Row } from './results.ts';
 import { allScenarios, selectScenarios } from './scenarios/catalog.ts';
 import type { Scenario } from './scenarios/scenario.ts';
@@ -59,11 +59,17 @@ async function run(given: Arguments, scenarios: Scenario[]): Promise<number> {
   } finally {
     bench.generator.close();
   }
-  conclude(given, rows, broken);
+  conclude(given, { scenarios, rows, broken });
   return broken.length === 0 ? 0 : 1;
 }
 
-function conclude(given: Arguments, rows: Row[], broken: string[]): void {
+interface Findings {
+  scenarios: Scenario[];
+  rows: Row[];
+  broken: string[];
+}
+
+function conclude(given: Arguments, { scenarios, rows, broken }: Findings): void {
   const verdicts = judge(rows);
   console.log(`\nGoals (as ratios to ${REFERENCE} in this run, at equal durability)\n${goalTable(verdicts)}`);
   if (broken.length > 0) console.log(`Scenarios that could not be run: ${broken.join(', ')}`);
@@ -85,7 +91,16 @@ function conclude(given: Arguments, rows: Row[], broken: string[]): void {
     };
     writeFileSync(given.jsonPath, `${JSON.stringify(report, null, 2)}\n`);
   }
+  if (given.markdownPath !== null) writeFileSync(given.markdownPath, markdown(scenarios, rows));
   if (given.profileFolder !== null) console.log(`\nCPU profiles\n${describeProfiles(given.profileFolder)}`);
+}
+
+function markdown(scenarios: Scenario[], rows: Row[]): string {
+  const sections = scenarios.flatMap(({ name, title }) => {
+    const own = rows.filter(({ scenario }) => scenario === name);
+    return own.length === 0 ? [] : [`### ${name}\n\n${title}\n\n${markdownTable(own)}`];
+  });
+  return `${[...sections, `### Goals\n\n${markdownGoals(judge(rows))}`].join('\n\n')}\n`;
 }
 
 function prepareBench(given: Arguments): Bench {

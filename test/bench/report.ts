@@ -58,6 +58,24 @@ export function table(rows: Row[]): string {
   return [...text, ...failureLines(rows)].join('\n');
 }
 
+/** The same as a table of Markdown, for documentation. */
+export function markdownTable(rows: Row[]): string {
+  const line = (cells: string[]): string => `| ${cells.join(' | ')} |`;
+  return [
+    line(COLUMNS.map((column) => column.title)),
+    line(COLUMNS.map((column) => (column.left === true ? '---' : '--:'))),
+    ...rows.map((row) => line(COLUMNS.map((column) => column.text(row)))),
+  ].join('\n');
+}
+
+/** The goals as a list of Markdown. */
+export function markdownGoals(verdicts: Verdict[]): string {
+  const lines = verdicts.map(
+    ({ met, goal, measured }) => `| ${met ? 'met' : '**missed**'} | ${goal} | ${measured} |`,
+  );
+  return ['| | Goal | Measured |', '|---|---|---|', ...lines].join('\n');
+}
+
 /** The goals with what was measured. */
 export function goalTable(verdicts: Verdict[]): string {
   if (verdicts.length === 0) return 'No goal belongs to what was run.';

@@ -9,6 +9,7 @@ import { authorizationLine } from './headers.ts';
 import { imageOf, type Image } from './image.ts';
 import { ask, pullImage, pushBlob, pushImage, pushManifest } from './operations.ts';
 import type { FromGenerator, Outcome, Plan, ToGenerator } from './plan.ts';
+import { startWrongSignIns } from './wrong-sign-ins.ts';
 
 /** One operation on the connection of a client; `index` counts the operations of the turn. Returns bytes moved. */
 type Operation = (connection: Connection, index: number) => Promise<number>;
@@ -38,8 +39,11 @@ async function prepare(plan: Plan): Promise<FromGenerator> {
 
 async function go(): Promise<FromGenerator> {
   if (prepared === null) throw new Error('nothing was prepared');
-  const { connections } = prepared;
+  const { connections, plan } = prepared;
+  const guesses = plan.kind === 'requests' ? plan.guesses : undefined;
+  const stop = guesses === undefined ? null : startWrongSignIns(plan.origin, guesses);
   const outcome = await run(prepared);
+  stop?.();
   prepared = null;
   for (const connection of connections) connection.close();
   return { type: 'done', outcome };

@@ -1,5 +1,6 @@
 /** What the load generator is told to do in one turn, and what it tells back. Both travel between processes. */
 import type { Origin } from './connection.ts';
+import type { WrongSignIns } from './wrong-sign-ins.ts';
 
 /** A turn ends at whichever comes first; operations under way are finished and counted. */
 export interface Limit {
@@ -21,6 +22,8 @@ export interface RequestsPlan extends Turn {
   accept: string | null;
   /** Absent: nobody signs in. */
   authorization?: string;
+  /** Somebody who guesses passwords meanwhile; absent: nobody. */
+  guesses?: WrongSignIns;
   expectStatus: number;
 }
 

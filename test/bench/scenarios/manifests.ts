@@ -3,6 +3,7 @@ import { FIXTURE_SHAPE, numberedRepository } from '../fixtures/stores.ts';
 import { MANIFEST_TYPE, imageOf } from '../load/image.ts';
 import { ask, pushImage } from '../load/operations.ts';
 import type { RequestsPlan } from '../load/plan.ts';
+import type { WrongSignIns } from '../load/wrong-sign-ins.ts';
 import type { LoadScenario, ScenarioCase, Target, TurnContext } from './scenario.ts';
 import { fetchAndHash } from './checks.ts';
 
@@ -17,6 +18,7 @@ interface Reads {
   clients?: number;
   method?: 'GET' | 'HEAD';
   accept?: string | null;
+  guesses?: WrongSignIns;
 }
 
 function reads(target: Target, turn: TurnContext, what: Reads): RequestsPlan {
@@ -29,6 +31,7 @@ function reads(target: Target, turn: TurnContext, what: Reads): RequestsPlan {
     paths: what.paths,
     accept: what.accept === undefined ? MANIFEST_TYPE : what.accept,
     ...(target.subject.authorization === undefined ? {} : { authorization: target.subject.authorization }),
+    ...(what.guesses === undefined ? {} : { guesses: what.guesses }),
     expectStatus: 200,
   };
 }
@@ -71,6 +74,30 @@ const manifestGetWithAccess: LoadScenario = {
   cases: [
     readCase('by tag, 8 clients', { paths: [TAG_PATH] }),
     readCase('by digest, 8 clients', { paths: [DIGEST_PATH] }),
+  ],
+};
+
+const GUESSES = 200;
+
+/** Both kinds of case on the registry with passwords; the open one beside it shows what is no matter of passwords. */
+const failingSignIns: LoadScenario = {
+  kind: 'load',
+  name: 'failing-sign-ins',
+  title: 'GET of one small manifest by somebody signed in, while others guess passwords',
+  store: 'empty',
+  writes: false,
+  access: true,
+  seed: seedSmallImage,
+  cases: [
+    readCase('quiet', { paths: [TAG_PATH] }),
+    readCase(`${GUESSES} guesses a second from one address`, {
+      paths: [TAG_PATH],
+      guesses: { perSecond: GUESSES, addresses: 1 },
+    }),
+    readCase(`${GUESSES} guesses a second from 200 addresses`, {
+      paths: [TAG_PATH],
+      guesses: { perSecond: GUESSES, addresses: 200 },
+    }),
   ],
 };
 
@@ -183,6 +210,7 @@ function manyRepositories(count: 1000 | 10_000): LoadScenario {
 export const manifestScenarios: LoadScenario[] = [
   manifestGet,
   manifestGetWithAccess,
+  failingSignIns,
   head,
   manyTags,
   tagList,
