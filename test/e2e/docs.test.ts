@@ -26,6 +26,17 @@ test('every difference from zot in docs/compatibility.md names a test that exist
   }
 });
 
+test('every difference in docs/access.md names a test that exists', async () => {
+  const page = await readFile(path.join(projectRoot, 'docs/access.md'), 'utf8');
+  const titles = await allTitles();
+  const proofs = [...page.matchAll(/`([^`]+\.test\.ts)`: (.+?) \|$/gm)];
+  assert.ok(proofs.length > 10);
+  for (const [row, file = '', title = ''] of proofs) {
+    const known = titles.get(file)?.some((one) => one.includes(title));
+    assert.equal(known, true, `no such test: ${row}`);
+  }
+});
+
 /** The titles of all tests, by file from the top of the project. */
 async function allTitles(): Promise<Map<string, string[]>> {
   const titles = new Map<string, string[]>();
