@@ -151,6 +151,16 @@ test('a request target may be absolute (RFC 9112 section 3.2.2)', async () => {
   assert.equal((await served.request('OPTIONS', '*')).status, 404);
 });
 
+test('what a client says of the host is never sent back: places are paths', async () => {
+  const headers = { host: 'evil.example', 'x-forwarded-host': 'evil.example', 'x-forwarded-proto': 'https' };
+  const start = await served.request('POST', '/v2/r/blobs/uploads/', { headers });
+  assert.match(start.headers.location ?? '', /^\/v2\/r\//);
+  const page = await served.request('GET', '/v2/_catalog?n=0', { headers });
+  assert.ok(!JSON.stringify(page.headers).includes('evil'));
+  const clean = await served.request('GET', '/v2//r', { headers });
+  assert.equal(clean.headers.location, '/v2/r');
+});
+
 test('a slash that the client encoded itself leads nowhere, however the path is written', async () => {
   await pushImage(served, 'deep/name', image, 'latest');
   assert.equal((await served.request('GET', '/v2/deep/name/manifests/latest')).status, 200);
