@@ -44,7 +44,10 @@ export class UploadWriter {
     return this.#failed ? this.#writer.sizeBytes : this.#takenBytes;
   }
 
-  /** Takes a piece of the body, which may be used again at once; settles when there is room for the next. */
+  /**
+   * Takes a piece of the body for good: a piece that has its memory to itself gives it back here and is empty
+   * afterwards, instead of waiting for the garbage collector. Settles when there is room for the next.
+   */
   async append(chunk: Buffer): Promise<void> {
     this.#hash?.update(chunk);
     this.#takenBytes += chunk.length;
@@ -55,6 +58,7 @@ export class UploadWriter {
       at += copied;
       if (this.#filledBytes === buffer.length) await this.#handOver();
     }
+    release(chunk);
   }
 
   /** Hands everything taken to the file; settles when it is written. */
@@ -122,5 +126,13 @@ export class UploadWriter {
     // A failure is told by the append or flush that waited for this write.
     await this.#writing?.catch(() => undefined);
     await this.#writer.close();
+  }
+}
+
+/** Gives the memory of a piece back, if no other buffer lies in it. */
+function release(chunk: Buffer): void {
+  const { buffer } = chunk;
+  if (buffer instanceof ArrayBuffer && chunk.byteLength > 0 && chunk.byteLength === buffer.byteLength) {
+    buffer.transfer(0);
   }
 }
