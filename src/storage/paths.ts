@@ -12,7 +12,7 @@
  *           └── .stage-<uuid>              bytes that will be renamed to their place
  *
  * The folder of a repository may exist before the repository does: uploads and finished blobs are there
- * first, and `index.json` with `oci-layout` makes it a repository.
+ * first, and `index.json` makes it a repository. `oci-layout` is written before it, for other tools.
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { digestAlgorithm, digestHex } from '#oci/digest';

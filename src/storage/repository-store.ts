@@ -121,7 +121,9 @@ export class RepositoryStore {
    * repository begins here). Throws `conflict` when another tool changed it meanwhile.
    */
   async replaceIndex(chunks: readonly Buffer[], expected: Fingerprint | null): Promise<FileStat> {
-    if (expected === null || (await this.#driver.stat(layoutPath(this.name))) === null) {
+    // Also one that is empty, as a power cut may leave it under a tool that does not sync.
+    const hasLayout = expected !== null && ((await this.#driver.stat(layoutPath(this.name)))?.sizeBytes ?? 0) > 0;
+    if (!hasLayout) {
       await this.#driver.put(layoutPath(this.name), [LAYOUT_TEXT], this.#putOptions());
     }
     return this.#driver.put(indexPath(this.name), chunks, { ...this.#putOptions(), ifFingerprint: expected });

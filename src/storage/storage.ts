@@ -1,7 +1,7 @@
 import type { RepoName } from '#oci/repo-name';
 import { isRepoName } from '#oci/repo-name';
 import type { StorageDriver } from './driver.ts';
-import { BLOBS_FOLDER, INDEX_FILE, LAYOUT_FILE, UPLOADS_FOLDER } from './paths.ts';
+import { BLOBS_FOLDER, INDEX_FILE, UPLOADS_FOLDER } from './paths.ts';
 import { RepositoryStore } from './repository-store.ts';
 
 export { StorageError } from './driver.ts';
@@ -117,15 +117,16 @@ async function lookInto(
   onProblem: (path: string, error: unknown) => void,
 ): Promise<{ isLayout: boolean; folders: readonly string[] }> {
   const folders: string[] = [];
-  let files = 0;
+  let isLayout = false;
   try {
     for await (const { name, kind } of driver.list(folder)) {
       if (kind === 'folder') folders.push(name);
-      else if (name === INDEX_FILE || name === LAYOUT_FILE) files += 1;
+      // Without its oci-layout too: by name it is served all the same, and the next push mends it.
+      else if (name === INDEX_FILE) isLayout = true;
     }
   } catch (error) {
     onProblem(folder, error);
     return { isLayout: false, folders: [] };
   }
-  return { isLayout: files === 2, folders: folders.sort() };
+  return { isLayout, folders: folders.sort() };
 }
