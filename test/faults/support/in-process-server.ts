@@ -28,14 +28,18 @@ export async function serveInProcess(options: InProcessOptions): Promise<InProce
     http: { address: '127.0.0.1', port: 0, workers: 1 },
   });
   const log: string[] = [];
-  const level = 'warn';
-  const logger = pino({ level, messageKey: 'message' }, { write: (line: string) => void log.push(line) });
+  const logger = pino(
+    { level: 'warn', messageKey: 'message', serializers: { error: pino.stdSerializers.err } },
+    { write: (line: string) => void log.push(line) },
+  );
   const driver = options.driver === undefined ? {} : { driver: options.driver };
   const kept = await openKeeperSide({ config, logger, ...driver });
   const { keeper, storage, index } = kept;
   const side = await openServingSide({ config, logger, keeper, storage, index });
   const url = await listen(side.server, listenAddress('127.0.0.1', 0), { secure: false, shared: false });
   const client = new RegistryClient(url);
+  // Before that, lists may lack what the first look at the storage has not come to.
+  await kept.walked;
   return {
     url,
     client,
