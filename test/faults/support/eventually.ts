@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-const PAUSE_MS = 50;
+const PAUSE_MS = 10;
 
 /** Tries again until `attempt` succeeds; throws its last error when the time is over. */
 export async function eventually<Result>(attempt: () => Promise<Result>, timeoutMs: number): Promise<Result> {

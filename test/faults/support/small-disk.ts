@@ -1,0 +1,62 @@
+import { execFile } from 'node:child_process';
+import { mkdtemp, open, rm, rmdir, statfs } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const BLOCK = Buffer.alloc(64 * 1024, 'f');
+
+/** A file system of its own with little room, that can be filled to the last byte. */
+export class SmallDisk {
+  readonly folder: string;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  /** Mounts one (root, Linux); gives the reason in words where that is not possible. */
+  static async mount(sizeMegabytes: number): Promise<SmallDisk | string> {
+    const folder = await mkdtemp(join(tmpdir(), 'zot-small-disk-'));
+    try {
+      await run('mount', ['-t', 'tmpfs', '-o', `size=${sizeMegabytes}m`, 'tmpfs', folder]);
+      return new SmallDisk(folder);
+    } catch (error) {
+      await rmdir(folder);
+      return `no tmpfs can be mounted here: ${error instanceof Error ? error.message.trim() : String(error)}`;
+    }
+  }
+
+  /** Takes all the room that is left, but for `leftBytes`. */
+  async fill(leftBytes = 0): Promise<void> {
+    const file = await open(join(this.folder, 'filler'), 'a');
+    try {
+      for (let block = BLOCK; block.length > 0;) {
+        if ((await this.freeBytes()) <= leftBytes) return;
+        try {
+          const { bytesWritten } = await file.write(block);
+          if (bytesWritten < block.length) block = block.subarray(0, block.length >> 1);
+        } catch (error) {
+          if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
+          block = block.subarray(0, block.length >> 1);
+        }
+      }
+    } finally {
+      await file.close();
+    }
+  }
+
+  async free(): Promise<void> {
+    await rm(join(this.folder, 'filler'), { force: true });
+  }
+
+  async freeBytes(): Promise<number> {
+    const { bavail, bsize } = await statfs(this.folder);
+    return bavail * bsize;
+  }
+
+  async unmount(): Promise<void> {
+    await run('umount', ['-l', this.folder]);
+    await rmdir(this.folder);
+  }
+}
