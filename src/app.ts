@@ -37,6 +37,8 @@ import type { ExtensionHost } from '#extension';
 /** Background tasks at once, where the configuration leaves it open; each keeps to its share of the time. */
 const DEFAULT_TASK_WORKERS = 2;
 
+const LACKS_LINKS = 'dedupe is switched off: the file system of this store has no hard links';
+
 /** The keeper's side: the one writer of a storage folder. */
 export interface KeeperSide {
   readonly keeper: LocalKeeper;
@@ -83,6 +85,7 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
   const report = (repo: string, digest: string | null, problem: string): void =>
     logger.warn({ component: 'storage', repository: repo, ...(digest === null ? {} : { digest }) }, problem);
   const keeper = new LocalKeeper({ storage, index, records, report });
+  await keeper.probeSharing(({ route }) => report(route, null, LACKS_LINKS));
   const stopping = new AbortController();
   const walked = walk({ storage, index, keeper, logger, signal: stopping.signal });
   if (rebuilt || (await index.listKnownRepositories({ after: '', limit: 1 })).length === 0) await walked;
@@ -208,10 +211,12 @@ export function openStorage(config: Config, driver?: StorageDriver): Storage {
     route: '',
     driver: driver ?? new LocalDriver(storage.rootDirectory),
     durable: storage.commit,
+    dedupe: storage.dedupe,
   };
   const subPaths = Object.entries(storage.subPaths).map(([route, store]) => {
     mkdirSync(store.rootDirectory, { recursive: true, mode: 0o700 });
-    return { route, driver: new LocalDriver(store.rootDirectory), durable: store.commit };
+    const { commit: durable, dedupe } = store;
+    return { route, driver: new LocalDriver(store.rootDirectory), durable, dedupe };
   });
   return new Storage([fallback, ...subPaths]);
 }

@@ -12,6 +12,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { StorageError } from './driver.ts';
+import { folderCases, sharingCases } from './driver-names.suite.ts';
 import type { FileReader, FileWriter, PutOptions, StorageDriver, StorageFault } from './driver.ts';
 
 export interface OpenedDriver {
@@ -113,6 +114,8 @@ export function driverContract(name: string, open: () => Promise<OpenedDriver>):
     listCases(driverTest);
     moveCases(driverTest);
     linkCases(driverTest);
+    sharingCases(driverTest);
+    folderCases(driverTest);
     deleteCases(driverTest);
     nameCases(driverTest);
   });

@@ -65,9 +65,14 @@ export class RepositoryStore {
     return this.#driver.delete(blobPath(this.name, digest), { durable: this.#durable });
   }
 
-  /** Makes a blob of another repository of the same store stand here too. */
-  async mountBlob(from: RepositoryStore, digest: Digest): Promise<void> {
-    await this.#driver.link(blobPath(from.name, digest), blobPath(this.name, digest), this.#putOptions());
+  /** Makes a blob of another repository of the same store stand here too; `mustShare` as in `PutOptions`. */
+  async mountBlob(
+    from: RepositoryStore,
+    digest: Digest,
+    how: { readonly mustShare: boolean } = { mustShare: false },
+  ): Promise<void> {
+    const options = { ...this.#putOptions(), ...how };
+    await this.#driver.link(blobPath(from.name, digest), blobPath(this.name, digest), options);
   }
 
   // --- manifests ---

@@ -28,6 +28,8 @@ export interface Store {
   readonly driver: StorageDriver;
   /** Whether an answer waits for its bytes to be on the disk (`storage.commit`). */
   readonly durable: boolean;
+  /** Whether equal blobs of its repositories are stored once (`storage.dedupe`); absent: no. */
+  readonly dedupe?: boolean;
 }
 
 export interface RepositoryFolder {

@@ -7,7 +7,8 @@ import { RegistryError } from '#oci/errors';
 import type { Reference } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
-import type { RepositoryStore, Storage } from '#storage';
+import type { RepositoryStore, Storage, Store } from '#storage';
+import { BlobSharing } from './blob-sharing.ts';
 import { CommitGroup } from './commit-group.ts';
 import type { IndexChunks } from './index-chunks.ts';
 import type { Keeper, ManifestPush, RevokeReason, UploadProgress, UploadRef } from './keeper-contract.ts';
@@ -43,6 +44,7 @@ export class LocalKeeper implements Keeper {
   #queues = new Map<RepoName, RepositoryQueue>();
   #blobs = new KeyedLock();
   #ledger = new UploadLedger();
+  #sharing: BlobSharing;
   #queueParts: QueueParts;
   #pulls: PullCount[] = [];
   #pushes: PushRecord[] = [];
@@ -57,6 +59,7 @@ export class LocalKeeper implements Keeper {
     this.#records = parts.records;
     this.#report = parts.report;
     this.#nowMs = parts.nowMs ?? Date.now;
+    this.#sharing = new BlobSharing(parts.storage, parts.index);
     this.users = localUserDesk(parts.records.accounts);
     this.#queueParts = {
       index: parts.index,
@@ -67,6 +70,11 @@ export class LocalKeeper implements Keeper {
     };
     this.#flushTimer = setInterval(() => void this.#flushRecords(), RECORDS_FLUSH_MS);
     this.#flushTimer.unref();
+  }
+
+  /** Learns which stores can share blobs; those that cannot are given to `onLack`. */
+  probeSharing(onLack: (store: Store) => void): Promise<void> {
+    return this.#sharing.probe(onLack);
   }
 
   // --- uploads ---
@@ -84,7 +92,10 @@ export class LocalKeeper implements Keeper {
     try {
       await this.#onBlob(upload.repo, blob.digest, async () => {
         await this.#noteBlob(upload.repo, blob.digest);
-        await store.finishUpload(upload.id, blob.digest);
+        const linked = await this.#sharing.share(upload.repo, blob, () =>
+          store.finishUpload(upload.id, blob.digest),
+        );
+        if (linked) await this.#discard(upload);
         await this.#index.recordBlob(upload.repo, blob, this.#nowMs());
       });
     } catch (error) {
@@ -94,6 +105,16 @@ export class LocalKeeper implements Keeper {
       throw error;
     }
     this.#ledger.forget(upload);
+  }
+
+  /** Removes the bytes of an upload that are stored elsewhere. */
+  async #discard(upload: UploadRef): Promise<void> {
+    try {
+      await this.#storage.repository(upload.repo).cancelUpload(upload.id);
+    } catch (error) {
+      // In the way, and no more than that: it is collected as an upload that nobody goes on with.
+      this.#report(upload.repo, null, `the upload ${upload.id} is left behind: ${String(error)}`);
+    }
   }
 
   async cancelUpload(upload: UploadRef): Promise<boolean> {

@@ -21,6 +21,8 @@ export interface OpenOptions {
   readonly root: string;
   readonly driver: StorageDriver;
   readonly durable: boolean;
+  /** Store equal blobs once. */
+  readonly dedupe?: boolean;
   /** Instead of the clock of the machine. */
   readonly nowMs?: () => number;
   /** Stands between the keeper and its index. */
@@ -35,7 +37,9 @@ export async function openRegistry(options: OpenOptions): Promise<OpenedRegistry
   const opened = openIndexForWriting(folder, (reason) => reports.push(`index rebuilt: ${reason}`));
   const index = options.wrapIndex?.(opened) ?? opened;
   const records = openRecords(folder);
-  const storage = new Storage([{ route: '', driver: options.driver, durable: options.durable }]);
+  const storage = new Storage([
+    { route: '', driver: options.driver, durable: options.durable, dedupe: options.dedupe ?? false },
+  ]);
   const report = (repo: string, digest: string | null, problem: string): void => {
     reports.push(`${repo} ${digest ?? ''} ${problem}`);
   };
