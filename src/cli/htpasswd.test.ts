@@ -17,8 +17,12 @@ import { Readable } from 'node:stream';
 import { after, before, describe, test } from 'node:test';
 import { selfCommand } from '#lib/self-command';
 import { FileChangedError, findStats, replaceFile } from '#lib/replace-file';
+import { findProgram } from '../../tools/debian-tools.ts';
 import { htpasswdCommand } from './htpasswd.ts';
 import { passwordOfTerminal } from './read-password.ts';
+
+/** Runs a program at a terminal of its own. */
+const script = await findProgram('script');
 
 interface Outcome {
   readonly code: number;
@@ -114,25 +118,31 @@ describe('zot htpasswd', { timeout: 120_000 }, () => {
     assert.equal(readFileSync(file, 'utf8'), text);
   });
 
-  test('asks at a terminal without showing what is typed', { skip: skipWithoutScript() }, async () => {
-    const { file: program, args } = selfCommand();
-    const words = [program, ...args, 'htpasswd', 'add', file, 'typist', '--cost', '4']
-      .map((word) => `'${word}'`)
-      .join(' ');
-    const terminal = spawn('script', ['-qec', words, '/dev/null'], { stdio: ['pipe', 'pipe', 'inherit'] });
-    let shown = '';
-    terminal.stdout.on('data', (chunk: Buffer) => {
-      const before = shown;
-      shown += chunk.toString();
-      const asks = (text: string): boolean => !before.includes(text) && shown.includes(text);
-      if (asks('New password of typist: ')) terminal.stdin.write('typed-secretX\u007f\r');
-      if (asks('Again: ')) terminal.stdin.write('typed-secret\r');
-    });
-    const code = await new Promise((resolve) => terminal.on('close', resolve));
-    assert.equal(code, 0, shown);
-    assert.ok(!shown.includes('typed'), shown);
-    assert.equal(run('typed-secret', 'verify', file, 'typist', '--stdin').code, 0);
-  });
+  test(
+    'asks at a terminal without showing what is typed',
+    { skip: script === null ? 'script is not installed (Debian: bsdutils)' : false },
+    async () => {
+      const { file: program, args } = selfCommand();
+      const words = [program, ...args, 'htpasswd', 'add', file, 'typist', '--cost', '4']
+        .map((word) => `'${word}'`)
+        .join(' ');
+      const terminal = spawn(script ?? '', ['-qec', words, '/dev/null'], {
+        stdio: ['pipe', 'pipe', 'inherit'],
+      });
+      let shown = '';
+      terminal.stdout.on('data', (chunk: Buffer) => {
+        const before = shown;
+        shown += chunk.toString();
+        const asks = (text: string): boolean => !before.includes(text) && shown.includes(text);
+        if (asks('New password of typist: ')) terminal.stdin.write('typed-secretX\u007f\r');
+        if (asks('Again: ')) terminal.stdin.write('typed-secret\r');
+      });
+      const code = await new Promise((resolve) => terminal.on('close', resolve));
+      assert.equal(code, 0, shown);
+      assert.ok(!shown.includes('typed'), shown);
+      assert.equal(run('typed-secret', 'verify', file, 'typist', '--stdin').code, 0);
+    },
+  );
 });
 
 describe('the prompt for a password', () => {
@@ -182,9 +192,3 @@ describe('replacing a file', () => {
     }
   });
 });
-
-function skipWithoutScript(): string | false {
-  return spawnSync('script', ['--version']).status === 0
-    ? false
-    : 'script is not installed (Debian: bsdutils)';
-}

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
-import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { TestAuthority } from '../../../test/support/client-certificates.ts';
+import { findProgram } from '../../../tools/debian-tools.ts';
 import type { ClientCertificateOptions } from '../../../test/support/client-certificates.ts';
 import { compileIdentity } from './certificate-identity.ts';
 import { certificateNames } from './certificate-names.ts';
 import { DerError } from '../der.ts';
 import { subjectText } from './subject-text.ts';
 
-const skip = spawnSync('openssl', ['version']).status === 0 ? false : 'openssl is not installed';
+const skip = (await findProgram('openssl')) === null ? 'openssl is not installed' : false;
 
 const SPIFFE = 'URI:spiffe://example.org/ns/ci/sa/builder, URI:spiffe://example.org/ns/ci/sa/second';
 

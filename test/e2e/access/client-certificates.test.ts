@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { copyFile, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { Agent, request } from 'node:https';
 import { connect as connectHttp2 } from 'node:http2';
@@ -7,6 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { SecureContextOptions } from 'node:tls';
+import { findProgram } from '../../../tools/debian-tools.ts';
 import { TestAuthority } from '../../support/client-certificates.ts';
 import type { CertificateFiles } from '../../support/client-certificates.ts';
 import { makeCertificates } from '../../support/tls.ts';
@@ -15,7 +15,7 @@ import type { Served } from '../support/served.ts';
 import { basic, eventually, passwordFile } from './sign-in.ts';
 import type { PasswordFile } from './sign-in.ts';
 
-const skip = spawnSync('openssl', ['version']).status === 0 ? false : 'openssl is not installed';
+const skip = (await findProgram('openssl')) === null ? 'openssl is not installed' : false;
 
 const policies = {
   'of-alice/**': { policies: [{ users: ['alice'], actions: ['read', 'create'] }] },
