@@ -6,7 +6,7 @@ import { passwordFile } from '../../../test/e2e/access/sign-in.ts';
 import type { PasswordFile } from '../../../test/e2e/access/sign-in.ts';
 import type { AuditEvent } from '../contract.ts';
 import { HtpasswdUsers } from './htpasswd-users.ts';
-import { PasswordHashing } from './password-hashing.ts';
+import { HashingBusy, PasswordHashing } from './password-hashing.ts';
 import { PasswordSignIn } from './password-sign-in.ts';
 import type { PasswordAttempt, PasswordSource } from './password-source.ts';
 import { SignInMemory } from './sign-in-memory.ts';
@@ -20,6 +20,7 @@ class Counted implements PasswordSource {
   asked = 0;
   answered = 0;
   failing = false;
+  busy = false;
   #inner: PasswordSource;
 
   constructor(inner: PasswordSource) {
@@ -29,6 +30,7 @@ class Counted implements PasswordSource {
   async verify(attempt: PasswordAttempt): ReturnType<PasswordSource['verify']> {
     this.asked += 1;
     if (this.failing) throw new Error('out of reach');
+    if (this.busy) throw new HashingBusy(2500);
     try {
       return await this.#inner.verify(attempt);
     } finally {
@@ -145,6 +147,17 @@ describe('signing in with a password', { timeout: 60_000 }, () => {
     for (let again = 0; again < 20; again += 1)
       await assert.rejects(verify('alice', 'secret'), /out of reach/);
     source.failing = false;
+    assert.equal(await nameOf('alice', 'secret'), 'alice');
+  });
+
+  test('who finds no room among those who wait is told when to come again, and nothing is counted', async () => {
+    source.busy = true;
+    for (let again = 0; again < 20; again += 1) {
+      const verdict = await verify('alice', 'secret');
+      assert.ok(verdict !== null && 'refused' in verdict);
+      assert.equal(verdict.retryAfterSeconds, 3);
+    }
+    source.busy = false;
     assert.equal(await nameOf('alice', 'secret'), 'alice');
   });
 
