@@ -68,7 +68,8 @@ interface Entry {
 }
 
 function entryOf(value: unknown): Entry {
-  if (typeof value !== 'object' || value === null) throw new TokenError('an entry of access is not an object');
+  if (typeof value !== 'object' || value === null)
+    throw new TokenError('an entry of access is not an object');
   const { type, name, actions, exp } = value as Readonly<Record<string, unknown>>;
   const words = actions ?? [];
   if (typeof type !== 'string' || typeof name !== 'string' || !isListOfTexts(words))

@@ -152,7 +152,10 @@ describe('signing in through OpenID Connect', { timeout: 60_000 }, () => {
     const state =
       (await locationOf(await denied.fetch(loginUrl()), served.url)).searchParams.get('state') ?? '';
     const answer = new URLSearchParams({ error: 'access_denied', state, iss: provider.url });
-    assert.equal((await denied.fetch(`${served.url}/zot/auth/callback/oidc?${answer}`)).status, 401);
+    assert.equal(
+      (await denied.fetch(`${served.url}/zot/auth/callback/oidc?${answer.toString()}`)).status,
+      401,
+    );
     const sealed = new CookieJar();
     sealed.set('statecookie', 'AAAA'.repeat(20), '/zot/auth/callback');
     assert.equal((await sealed.fetch(callback)).status, 401);
