@@ -8,7 +8,7 @@ const PROBE_TIMEOUT_MS = 2000;
 export const getLive: Handler = (_request, reply) => reply.type('text/plain; charset=utf-8').send('ok');
 
 /** `/startupz`: the start is over; the port is opened only then. */
-export const getStarted: Handler = getLive;
+export const getStarted: Handler = (request, reply, services) => getLive(request, reply, services);
 
 /** `/readyz`: storage, index and records answer in time, the storage has been looked at, no stop is asked for. */
 export const getReady: Handler = async (_request, reply, services) => {

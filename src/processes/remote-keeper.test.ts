@@ -113,7 +113,7 @@ test('the claims of a process that is gone are given back', async () => {
   assert.equal(await other.claimUpload(upload, noRevoke), null);
 });
 
-test('when the keeper goes away holders are told, calls under way fail with 503, and later ones find the next keeper', async () => {
+test('when the keeper goes away holders are told, and later calls find the next one', async () => {
   const remote = await connect();
   const upload = await startUpload();
   const { promise: told, resolve } = Promise.withResolvers<string>();
@@ -127,7 +127,7 @@ test('when the keeper goes away holders are told, calls under way fail with 503,
   await remote.releaseUpload(upload, null);
 });
 
-test('a call that was under way when the keeper went away fails with 503, since nobody knows what became of it', async () => {
+test('a call that was under way when the keeper went away fails with 503', async () => {
   const remote = await connect();
   const upload = await startUpload();
   const holder = await connect();
