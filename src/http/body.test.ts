@@ -5,7 +5,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { RegistryError } from '#oci/errors';
-import { ClientGone, RequestBody, contentLength, hasBody, wholeBody } from './body.ts';
+import { ClientGone, ReceivingBudget, RequestBody, contentLength, hasBody, wholeBody } from './body.ts';
 
 let server: Server;
 let handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
@@ -146,6 +146,31 @@ describe('a whole body', () => {
     await assert.rejects(wholeBody(body('01234567890'), { ...options, announcedBytes: null }), /too large/);
     await assert.rejects(wholeBody(body('01234', '567890'), { ...options, announcedBytes: 3 }), /too large/);
   });
+});
+
+test('many bodies at once are bounded together, and room that is given back is used again', async () => {
+  const budget = new ReceivingBudget(100);
+  const { promise: held, resolve: letGo } = Promise.withResolvers<void>();
+  const slow = (async function* () {
+    yield Buffer.alloc(80);
+    await held;
+  })();
+  const quick = (async function* () {
+    yield Buffer.alloc(30);
+  })();
+  const options = {
+    announcedBytes: null,
+    sizeBytesMax: 1000,
+    tooLarge: () => new Error('too large'),
+    budget,
+  };
+  const receiving = wholeBody(slow, options);
+  await Promise.resolve();
+  const isUnavailable = (error: unknown) => error instanceof RegistryError && error.code === 'UNAVAILABLE';
+  await assert.rejects(wholeBody(quick, options), isUnavailable);
+  letGo();
+  assert.equal((await receiving).length, 80);
+  budget.take(100);
 });
 
 test('lengths and the presence of a body are read from the headers', () => {

@@ -133,24 +133,58 @@ class ArrivingBody {
   }
 }
 
+/** Bounds what bodies that are gathered in memory take while clients send them, all requests together. */
+export class ReceivingBudget {
+  #bytes = 0;
+  readonly #bytesMax: number;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** Throws `UNAVAILABLE` when there is no room. */
+  take(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes <= this.#bytesMax) return;
+    this.#bytes -= bytes;
+    throw new RegistryError('UNAVAILABLE', {
+      message: 'too many manifests are being received, try again',
+      retryAfterSeconds: 1,
+    });
+  }
+
+  give(bytes: number): void {
+    this.#bytes -= bytes;
+  }
+}
+
+const budgetOfAll = new ReceivingBudget(256 * 1024 * 1024);
+
+export interface WholeBodyOptions {
+  readonly announcedBytes: number | null;
+  readonly sizeBytesMax: number;
+  readonly tooLarge: () => Error;
+  /** Instead of the one that all requests of this process share. */
+  readonly budget?: ReceivingBudget;
+}
+
 /** The whole body, if it is no larger than `sizeBytesMax`; otherwise throws the error that `tooLarge` makes. */
-export async function wholeBody(
-  source: AsyncIterable<Buffer>,
-  options: {
-    readonly announcedBytes: number | null;
-    readonly sizeBytesMax: number;
-    readonly tooLarge: () => Error;
-  },
-): Promise<Buffer> {
+export async function wholeBody(source: AsyncIterable<Buffer>, options: WholeBodyOptions): Promise<Buffer> {
   if ((options.announcedBytes ?? 0) > options.sizeBytesMax) throw options.tooLarge();
+  const { budget = budgetOfAll } = options;
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
-  for await (const chunk of source) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > options.sizeBytesMax) throw options.tooLarge();
-    chunks.push(chunk);
+  try {
+    for await (const chunk of source) {
+      if (sizeBytes + chunk.length > options.sizeBytesMax) throw options.tooLarge();
+      budget.take(chunk.length);
+      sizeBytes += chunk.length;
+      chunks.push(chunk);
+    }
+    return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, sizeBytes);
+  } finally {
+    budget.give(sizeBytes);
   }
-  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, sizeBytes);
 }
 
 /** Whether a request has a body, or may still send one. */
