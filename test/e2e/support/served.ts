@@ -98,7 +98,7 @@ function parseLines(text: string): LogLine[] {
   return whole.map((line) => JSON.parse(line) as LogLine);
 }
 
-const LINES_TIMEOUT_MS = 5000;
+const LINES_TIMEOUT_MS = 20_000;
 
 async function waitForLines(
   logLines: () => Promise<LogLine[]>,
@@ -110,6 +110,6 @@ async function waitForLines(
     const found = (await logLines()).filter((line) => line.message === 'HTTP API' && line.path === target);
     if (found.length >= count) return found;
     if (performance.now() > deadlineMs) throw new Error(`${found.length} access log lines of ${target}`);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
