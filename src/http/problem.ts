@@ -1,5 +1,5 @@
 import { RegistryError } from '#oci/errors';
-import { StorageError } from '#registry';
+import { StorageError, fromDatabase } from '#registry';
 import { ClientGone } from './body.ts';
 
 /** An error as it is answered (distribution-spec, "Error Codes"). */
@@ -27,7 +27,7 @@ export function problemOf(error: unknown): Problem {
     const message = error instanceof Error ? error.message : 'bad request';
     return fromRegistry(new RegistryError('REQUEST_INVALID', { status, message }), null);
   }
-  return fromRegistry(new RegistryError('INTERNAL'), error);
+  return fromRegistry(fromDatabase(error) ?? new RegistryError('INTERNAL'), error);
 }
 
 function fromRegistry(error: RegistryError, cause: unknown): Problem {

@@ -17,6 +17,8 @@ export type {
   ApiKeyUse,
   SessionRecord,
 } from './accounts-contract.ts';
+export { databaseFault } from './database-fault.ts';
+export type { DatabaseFault } from './database-fault.ts';
 export { ReopeningIndex } from './reopening-index.ts';
 export type {
   BlobRow,

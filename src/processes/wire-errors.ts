@@ -1,4 +1,4 @@
-import { RegistryError, StorageError } from '#registry';
+import { RegistryError, StorageError, fromDatabase } from '#registry';
 import type { RegistryErrorOptions, ErrorCode } from '#registry';
 
 /** An error on its way between processes. */
@@ -32,6 +32,8 @@ export function toWire(error: unknown): WireError {
     const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
     return { kind: 'storage', fault: error.fault, path: error.path, message: `${error.message}${cause}` };
   }
+  const database = fromDatabase(error);
+  if (database !== null) return toWire(database);
   const known = error instanceof Error;
   return {
     kind: 'other',

@@ -16,13 +16,21 @@ export class Freshness {
   #storage: Storage;
   #index: IndexReader;
   #keeper: Keeper;
+  #report: (problem: string, error: unknown) => void;
   #checkedMs = new WeightedLru<RepoName, number>(REMEMBERED_MAX);
   #running = new Map<RepoName, Promise<void>>();
 
-  constructor(storage: Storage, index: IndexReader, keeper: Keeper) {
+  /** `report` hears of a repository whose changes could not be taken in. */
+  constructor(
+    storage: Storage,
+    index: IndexReader,
+    keeper: Keeper,
+    report: (problem: string, error: unknown) => void = () => undefined,
+  ) {
     this.#storage = storage;
     this.#index = index;
     this.#keeper = keeper;
+    this.#report = report;
   }
 
   /** Whether the index may be asked at once; if not, `check` has to be awaited first. */
@@ -48,7 +56,17 @@ export class Freshness {
     ]);
     const doubtful = state !== null && state.doubtfulUntilMs > 0 && Date.now() >= state.doubtfulUntilMs;
     if (doubtful || (state?.fingerprint ?? null) !== (stat?.fingerprint ?? null))
-      await this.#keeper.refresh(repo);
+      await this.#refresh(repo, state !== null);
     this.#checkedMs.set(repo, startedMs);
+  }
+
+  /** Where the index cannot follow, as on a full disk, what it holds is the last state that was good. */
+  async #refresh(repo: RepoName, isKnown: boolean): Promise<void> {
+    try {
+      await this.#keeper.refresh(repo);
+    } catch (error) {
+      if (!isKnown) throw error;
+      this.#report(`the index cannot follow index.json of ${repo}; an older state is served`, error);
+    }
   }
 }

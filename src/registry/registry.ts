@@ -22,6 +22,7 @@ export { RegistryError } from '#oci/errors';
 export type { ErrorCode, RegistryErrorOptions } from '#oci/errors';
 export { StorageError } from '#storage';
 export type { FileReader } from '#storage';
+export { fromDatabase } from './database-errors.ts';
 export { noHooks } from './hooks.ts';
 export type { Hooks, PushedManifest } from './hooks.ts';
 export type {
@@ -78,7 +79,7 @@ export class Registry {
 
   constructor(parts: RegistryParts) {
     const { storage, index, keeper, hooks } = parts;
-    const freshness = new Freshness(storage, index, keeper);
+    const freshness = new Freshness(storage, index, keeper, parts.report);
     this.#parts = parts;
     this.#guard = new SpaceGuard(storage, parts.spaceLimit, parts.readOnly);
     this.#pull = new Pull({ storage, index, keeper, freshness, hooks, report: parts.report });
