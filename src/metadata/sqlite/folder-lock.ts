@@ -6,6 +6,9 @@ export interface FolderLock {
   release(): void;
 }
 
+/** Kept here, so that a lock that nobody looks at is not given back as garbage. */
+const heldLocks = new Set<DatabaseSync>();
+
 /**
  * Takes the folder for this process, for as long as it lives. The lock is the kernel's (SQLite holds it on a file
  * of its own), so that nothing stays locked after kill -9. Gives a text that says who is in the way.
@@ -14,13 +17,16 @@ export function lockFolder(folder: string): FolderLock | string {
   let db: DatabaseSync | null = null;
   try {
     db = new DatabaseSync(join(folder, 'lock.db'), { timeout: 0 });
-    db.exec('PRAGMA journal_mode = DELETE; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;');
-    db.exec('CREATE TABLE IF NOT EXISTS holder (pid INTEGER); DELETE FROM holder;');
-    db.prepare('INSERT INTO holder VALUES (?)').run(process.pid);
-    // The exclusive lock stays after the commit, by the locking mode.
-    db.exec('COMMIT');
+    // Held open for as long as the folder is ours. Nothing is ever written, so that a full disk can be served.
+    db.exec('BEGIN EXCLUSIVE');
     const held = db;
-    return { release: () => held.close() };
+    heldLocks.add(held);
+    return {
+      release: () => {
+        heldLocks.delete(held);
+        held.close();
+      },
+    };
   } catch (error) {
     db?.close();
     const reason = error instanceof Error ? error.message : String(error);
