@@ -596,6 +596,4 @@ async function unlessChanged<Result>(call: Promise<Result>): Promise<Result | 'c
   }
 }
 
-function sha256(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex');
-}
+const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');

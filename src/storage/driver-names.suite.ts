@@ -1,4 +1,7 @@
-/** Cases of the contract about names that share bytes and folders that hold none; part of `driver-contract.suite.ts`. */
+/**
+ * Cases of the contract about names that share bytes and folders that hold none; part of
+ * `driver-contract.suite.ts`.
+ */
 import assert from 'node:assert/strict';
 import { StorageError } from './driver.ts';
 import type { PutOptions, StorageDriver } from './driver.ts';

@@ -27,10 +27,7 @@ before(async () => {
   base = await mkdtemp(join(tmpdir(), 'zot-damaged-files-'));
   const server = await serveInProcess({ root: base });
   hurt = await fillRepository(server.url, HURT);
-  others = [
-    await fillRepository(server.url, 'library/app'),
-    await fillRepository(server.url, 'team/nested'),
-  ];
+  others = [await fillRepository(server.url, 'library/app'), await fillRepository(server.url, 'team/nested')];
   expected = await answersOf(server.url, [hurt, ...others]);
   await server.close();
 });
@@ -115,7 +112,9 @@ describe('a damaged manifest', { timeout: 120_000 }, () => {
           }
           const log = server.log.join('');
           assert.ok(log.includes(digest) && log.includes(HURT), `not named in the log: ${log}`);
-          const about = new RegExp(`/v2/${HURT}/(manifests/(latest|v1|${digest})|referrers/)|blobs/${digest}`);
+          const about = new RegExp(
+            `/v2/${HURT}/(manifests/(latest|v1|${digest})|referrers/)|blobs/${digest}`,
+          );
           assert.deepEqual(await differences(server, about), {});
           const pushed = await pushManifest(server.client, HURT, hurt.image.manifest, 'latest');
           assert.equal(pushed.status, 201, pushed.body.toString());
@@ -170,7 +169,8 @@ describe('a damaged index.json', { timeout: 120_000 }, () => {
           await pushImage(server.client, HURT, image, 'afterwards');
           assert.match(server.log.join(''), /index\.json cannot be used/);
           const text = await readFile(join(root, HURT, 'index.json'), 'utf8');
-          for (const name of ['latest', 'v1', 'other', 'all', 'afterwards']) assert.match(text, new RegExp(`"${name}"`));
+          for (const name of ['latest', 'v1', 'other', 'all', 'afterwards'])
+            assert.match(text, new RegExp(`"${name}"`));
           const about = new RegExp(`/v2/${HURT}/tags/list`);
           assert.deepEqual(await differences(server, about), {});
         });
@@ -213,7 +213,8 @@ describe('a damaged index.json', { timeout: 120_000 }, () => {
   }
 
   test('is refused when it is larger than any real one', async () => {
-    const inflicted = (root: string): Promise<void> => truncate(join(root, HURT, 'index.json'), 300 * 1024 * 1024);
+    const inflicted = (root: string): Promise<void> =>
+      truncate(join(root, HURT, 'index.json'), 300 * 1024 * 1024);
     await serveDamaged('while it is served', inflicted, async (server) => {
       assert.deepEqual(await differences(server, /^$/), {});
     });

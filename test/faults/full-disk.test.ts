@@ -39,7 +39,11 @@ interface Scene {
 /** A small disk with a server on it that holds two repositories; the disk is not full yet. */
 async function onSmallDisk(
   context: TestContext,
-  options: { workers?: number; storage?: Record<string, unknown>; log?: (root: string) => Record<string, unknown> },
+  options: {
+    workers?: number;
+    storage?: Record<string, unknown>;
+    log?: (root: string) => Record<string, unknown>;
+  },
   work: (scene: Scene) => Promise<void>,
 ): Promise<void> {
   const disk = await SmallDisk.mount(DISK_MEGABYTES);
@@ -101,7 +105,10 @@ describe('a full disk', { timeout: 120_000 }, () => {
         const blob = randomContent(random, 200_000);
         for (const way of BLOB_WAYS) requireRefused(await pushBlob(scene.client, REPO, blob, way), scene);
         const image = imageOf([scene.samples[0]?.loose ?? assert.fail()], 'pushed to a full disk');
-        requireRefused(await pushManifest(scene.client, REPO, scene.samples[0]?.index ?? assert.fail(), 'new'), scene);
+        requireRefused(
+          await pushManifest(scene.client, REPO, scene.samples[0]?.index ?? assert.fail(), 'new'),
+          scene,
+        );
         await requireUnchanged(scene);
         await scene.disk.free();
         await pushImage(scene.client, REPO, image, 'new');
@@ -119,9 +126,16 @@ describe('a full disk', { timeout: 120_000 }, () => {
       for (const way of BLOB_WAYS) {
         requireRefused(await pushBlob(scene.client, REPO, randomContent(random, 1000), way), scene);
       }
-      requireRefused(await pushManifest(scene.client, REPO, scene.samples[0]?.index ?? assert.fail(), 'new'), scene);
+      requireRefused(
+        await pushManifest(scene.client, REPO, scene.samples[0]?.index ?? assert.fail(), 'new'),
+        scene,
+      );
       await requireUnchanged(scene);
-      for (const reference of ['all', scene.samples[0]?.index.digest, scene.samples[0]?.image.manifest.digest]) {
+      for (const reference of [
+        'all',
+        scene.samples[0]?.index.digest,
+        scene.samples[0]?.image.manifest.digest,
+      ]) {
         const answer = await scene.client.send('DELETE', `/v2/${REPO}/manifests/${reference}`);
         assert.equal(answer.status, 202, answer.body.toString());
       }
@@ -184,7 +198,8 @@ describe('a full disk', { timeout: 120_000 }, () => {
             if (statuses.every((status) => status === 201)) {
               acknowledged.push({ tag: `c${at}-${count}`, digest: image.manifest.digest });
             } else refused += 1;
-            for (const { status, body } of answers) if (status !== 201 && status !== 507) wrong.push(body.toString());
+            for (const { status, body } of answers)
+              if (status !== 201 && status !== 507) wrong.push(body.toString());
           }
         }),
       );

@@ -36,7 +36,11 @@ before(async () => {
   const server = await serveInProcess({ root: base });
   const first = await fillRepository(server.url, 'library/app');
   await copyFile(join(base, '_zot/index.db'), join(other, 'older.db'));
-  samples = [first, await fillRepository(server.url, 'team'), await fillRepository(server.url, 'team/nested/app')];
+  samples = [
+    first,
+    await fillRepository(server.url, 'team'),
+    await fillRepository(server.url, 'team/nested/app'),
+  ];
   expected = await answersOf(server.url, samples);
   await server.close();
 });
@@ -63,7 +67,10 @@ const index = (root: string): string => join(root, '_zot/index.db');
 
 const damages: readonly Damage[] = [
   { name: 'deleted', inflict: removeIndex },
-  { name: 'deleted with the whole folder of ours', inflict: (root) => rm(join(root, '_zot'), { recursive: true }) },
+  {
+    name: 'deleted with the whole folder of ours',
+    inflict: (root) => rm(join(root, '_zot'), { recursive: true }),
+  },
   { name: 'an older copy', inflict: (root) => copyFile(join(other, 'older.db'), index(root)) },
   { name: 'that of another folder', inflict: (root) => copyFile(index(other), index(root)) },
   { name: 'empty', inflict: (root) => writeFile(index(root), '') },
@@ -71,8 +78,14 @@ const damages: readonly Damage[] = [
   { name: 'cut off', inflict: async (root) => truncate(index(root), (await stat(index(root))).size >> 1) },
   { name: 'a damaged head', inflict: (root) => overwrite(index(root), 20, 60) },
   { name: 'damaged pages', inflict: (root) => overwrite(index(root), 4096, 1 << 20) },
-  { name: 'a journal of garbage', inflict: (root) => writeFile(`${index(root)}-wal`, 'garbage '.repeat(2000)) },
-  { name: 'another program’s database', inflict: (root) => copyFile(join(root, '_zot/records.db'), index(root)) },
+  {
+    name: 'a journal of garbage',
+    inflict: (root) => writeFile(`${index(root)}-wal`, 'garbage '.repeat(2000)),
+  },
+  {
+    name: 'another program’s database',
+    inflict: (root) => copyFile(join(root, '_zot/records.db'), index(root)),
+  },
 ];
 
 describe('the index, before a start', { timeout: 120_000 }, () => {

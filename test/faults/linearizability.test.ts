@@ -20,7 +20,10 @@ function history(...rows: readonly (readonly [TagOperation, number, number | nul
 }
 
 test('accepts operations one after another', () => {
-  assert.equal(explain(history([put('a'), 0, 1], [get('a'), 2, 3], [remove(true), 4, 5], [get(null), 6, 7])), null);
+  assert.equal(
+    explain(history([put('a'), 0, 1], [get('a'), 2, 3], [remove(true), 4, 5], [get(null), 6, 7])),
+    null,
+  );
 });
 
 test('accepts either order of operations that overlap', () => {
@@ -43,11 +46,17 @@ test('refuses a tag that is absent while it moves', () => {
 });
 
 test('refuses two deletes that both found the same tag', () => {
-  assert.match(explain(history([put('a'), 0, 1], [remove(true), 2, 9], [remove(true), 2, 9])) ?? '', /no order/);
+  assert.match(
+    explain(history([put('a'), 0, 1], [remove(true), 2, 9], [remove(true), 2, 9])) ?? '',
+    /no order/,
+  );
 });
 
 test('takes an operation without an answer to happen late, or never', () => {
-  assert.equal(explain(history([put('a'), 0, 1], [put('b'), 2, null], [get('a'), 3, 4], [get('b'), 8, 9])), null);
+  assert.equal(
+    explain(history([put('a'), 0, 1], [put('b'), 2, null], [get('a'), 3, 4], [get('b'), 8, 9])),
+    null,
+  );
   assert.equal(explain(history([put('a'), 0, 1], [put('b'), 2, null], [get('a'), 3, 4])), null);
   const twice = history([put('b'), 0, null], [get('b'), 1, 2], [remove(true), 3, 4], [get('b'), 5, 6]);
   assert.match(explain(twice) ?? '', /no order/);
@@ -55,7 +64,10 @@ test('takes an operation without an answer to happen late, or never', () => {
 
 test('takes a list of tags to say only whether a tag is there', () => {
   const seen = (present: boolean): TagOperation => ({ kind: 'seen', present });
-  assert.equal(explain(history([put('a'), 0, 1], [seen(true), 2, 3], [remove(true), 4, 5], [seen(false), 6, 7])), null);
+  assert.equal(
+    explain(history([put('a'), 0, 1], [seen(true), 2, 3], [remove(true), 4, 5], [seen(false), 6, 7])),
+    null,
+  );
   assert.match(explain(history([put('a'), 0, 1], [seen(false), 2, 3])) ?? '', /no order/);
 });
 
@@ -84,7 +96,8 @@ function playedHistory(random: SeededRandom, operations: number): Recorded[] {
 
 test('accepts every history that was played by one order', () => {
   const random = new SeededRandom(seed);
-  for (let round = 0; round < roundsOr(50); round += 1) assert.equal(explain(playedHistory(random, 120)), null);
+  for (let round = 0; round < roundsOr(50); round += 1)
+    assert.equal(explain(playedHistory(random, 120)), null);
 });
 
 test('notices one changed answer in every history', () => {

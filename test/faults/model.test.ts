@@ -46,12 +46,20 @@ const images = [
 const [first, second, third] = images.map((image) => modelImage(image));
 assert.ok(first && second && third);
 const subject = descriptorOf(first.mediaType, first);
-const signature = imageOf([layers[1] ?? assert.fail()], 'signature', { subject, artifactType: 'test/signature' });
+const signature = imageOf([layers[1] ?? assert.fail()], 'signature', {
+  subject,
+  artifactType: 'test/signature',
+});
 const both = modelIndex([first, second], 'both');
 const nested = modelIndex([both, third], 'nested');
 const manifests = [first, second, third, modelImage(signature, first.digest), both, nested];
 /** Manifests come as plain blobs as well: then an index makes them manifests. */
-const blobs: readonly Content[] = [...layers, ...images.map(({ blobs: [config] }) => config ?? assert.fail()), first, third];
+const blobs: readonly Content[] = [
+  ...layers,
+  ...images.map(({ blobs: [config] }) => config ?? assert.fail()),
+  first,
+  third,
+];
 const all = [...layers, ...[...images, signature].map(({ blobs: [config] }) => config ?? assert.fail())];
 
 type Operation = { readonly kind: 'restart'; readonly withoutIndex: boolean } | Request;
@@ -85,7 +93,10 @@ const KINDS = [
 const request: fc.Arbitrary<Request> = fc.record({
   kind: fc.oneof(
     { weight: 2, arbitrary: fc.constantFrom(...KINDS) },
-    { weight: 1, arbitrary: fc.constantFrom('push by tag', 'push by tag', 'push by digest', 'delete manifest') },
+    {
+      weight: 1,
+      arbitrary: fc.constantFrom('push by tag', 'push by tag', 'push by digest', 'delete manifest'),
+    },
   ),
   repo: fc.nat(REPOS.length - 1),
   other: fc.nat(REPOS.length - 1),
@@ -94,10 +105,11 @@ const request: fc.Arbitrary<Request> = fc.record({
   tag: fc.nat(TAGS.length - 1),
 });
 const restart = fc.boolean().map((withoutIndex): Operation => ({ kind: 'restart', withoutIndex }));
-const operations = fc.array(
-  fc.oneof({ weight: 40, arbitrary: request as fc.Arbitrary<Operation> }, { weight: 1, arbitrary: restart }),
-  { minLength: OPERATIONS_MIN, maxLength: OPERATIONS_MAX, size: 'max' },
-);
+const operations = fc.array(fc.oneof({ weight: 40, arbitrary: request }, { weight: 1, arbitrary: restart }), {
+  minLength: OPERATIONS_MIN,
+  maxLength: OPERATIONS_MAX,
+  size: 'max',
+});
 
 /** The server, restarted at will, under repository names that each run has for itself. */
 class Subject {
@@ -121,83 +133,125 @@ class Subject {
   async restart(withoutIndex: boolean): Promise<void> {
     await this.server.close();
     if (withoutIndex) {
-      for (const suffix of ['', '-wal', '-shm']) await rm(join(this.#root, `_zot/index.db${suffix}`), { force: true });
+      for (const suffix of ['', '-wal', '-shm'])
+        await rm(join(this.#root, `_zot/index.db${suffix}`), { force: true });
     }
-    this.server = await serveInProcess({ root: this.#root, driver: this.#driver, storage: { commit: false } });
+    this.server = await serveInProcess({
+      root: this.#root,
+      driver: this.#driver,
+      storage: { commit: false },
+    });
   }
 }
 
-async function perform(
-  operation: Request,
-  subjectServer: Subject,
-  model: RegistryModel,
-): Promise<{ expected: ModelAnswer; answer: Answer; says: (answer: Answer) => string }> {
+/** What one operation works with, drawn from its numbers. */
+interface Call {
+  readonly client: Subject['server']['client'];
+  readonly model: RegistryModel;
+  readonly prefix: string;
+  readonly repo: string;
+  readonly other: string;
+  readonly blob: Content;
+  readonly manifest: (typeof manifests)[number];
+  readonly tag: string;
+  readonly way: number;
+  readonly get: (path: string) => Promise<Answer>;
+  readonly remove: (path: string) => Promise<Answer>;
+}
+
+interface Performed {
+  readonly expected: ModelAnswer;
+  readonly answer: Answer;
+  readonly says: (answer: Answer) => string;
+}
+
+const digestHeader = (answer: Answer): string => String(answer.headers['docker-content-digest']);
+const bodyDigest = (answer: Answer): string => contentOf(answer.body).digest;
+const nothing = (): string => '';
+
+/** Each kind of operation: what is asked of the server, and what the model answers. */
+const performers: Record<Request['kind'], (call: Call) => Promise<Performed>> = {
+  'push blob': async ({ client, model, repo, blob, way }) => {
+    const answer = await pushBlob(client, repo, blob, BLOB_WAYS[way]);
+    return { expected: model.pushBlob(repo, blob), answer, says: digestHeader };
+  },
+  mount: async ({ client, model, repo, other, blob }) => {
+    const answer = await client.send('POST', `/v2/${repo}/blobs/uploads/?mount=${blob.digest}&from=${other}`);
+    return { expected: model.mount(repo, other, blob.digest), answer, says: digestHeader };
+  },
+  'push by tag': async ({ client, model, repo, manifest, tag }) => {
+    const answer = await pushManifest(client, repo, manifest, tag);
+    return { expected: model.pushManifest(repo, manifest, tag), answer, says: digestHeader };
+  },
+  'push by digest': async ({ client, model, repo, manifest }) => {
+    const answer = await pushManifest(client, repo, manifest, manifest.digest);
+    return { expected: model.pushManifest(repo, manifest, null), answer, says: digestHeader };
+  },
+  'pull by tag': async ({ model, repo, tag, get }) => {
+    const answer = await get(`${repo}/manifests/${tag}`);
+    return { expected: model.getManifest(repo, tag), answer, says: bodyDigest };
+  },
+  'pull by digest': async ({ model, repo, manifest, get }) => {
+    const answer = await get(`${repo}/manifests/${manifest.digest}`);
+    return { expected: model.getManifest(repo, manifest.digest), answer, says: bodyDigest };
+  },
+  'get blob': async ({ model, repo, blob, get }) => {
+    const answer = await get(`${repo}/blobs/${blob.digest}`);
+    return { expected: model.getBlob(repo, blob.digest), answer, says: bodyDigest };
+  },
+  'delete tag': async ({ model, repo, tag, remove }) => {
+    const answer = await remove(`${repo}/manifests/${tag}`);
+    return { expected: model.deleteTag(repo, tag), answer, says: nothing };
+  },
+  'delete manifest': async ({ model, repo, manifest, remove }) => {
+    const answer = await remove(`${repo}/manifests/${manifest.digest}`);
+    return { expected: model.deleteManifest(repo, manifest.digest), answer, says: nothing };
+  },
+  'delete blob': async ({ model, repo, blob, remove }) => {
+    const answer = await remove(`${repo}/blobs/${blob.digest}`);
+    return { expected: model.deleteBlob(repo, blob.digest), answer, says: nothing };
+  },
+  'list tags': async ({ model, repo, get }) => {
+    const answer = await get(`${repo}/tags/list`);
+    return { expected: model.listTags(repo), answer, says: listOf('tags') };
+  },
+  referrers: async ({ model, repo, manifest, get }) => {
+    const answer = await get(`${repo}/referrers/${manifest.digest}`);
+    return { expected: model.referrers(repo, manifest.digest), answer, says: listOf('manifests') };
+  },
+  catalog: async ({ model, prefix, get }) => {
+    const answer = await get(`_catalog?n=100&last=${prefix}`);
+    const ofRun = (found: Answer): string =>
+      listOf('repositories')(found)
+        .split(',')
+        .filter((name) => name.startsWith(`${prefix}/`))
+        .join();
+    return { expected: model.catalog(REPOS.map((name) => `${prefix}/${name}`)), answer, says: ofRun };
+  },
+};
+
+function perform(operation: Request, subjectServer: Subject, model: RegistryModel): Promise<Performed> {
+  const { prefix } = subjectServer;
   const { client } = subjectServer.server;
-  const repo = `${subjectServer.prefix}/${REPOS[operation.repo]}`;
-  const other = `${subjectServer.prefix}/${REPOS[operation.other]}`;
-  const blob = blobs[operation.blob] ?? assert.fail();
-  const manifest = manifests[operation.manifest] ?? assert.fail();
-  const tag = TAGS[operation.tag] ?? assert.fail();
-  const digestHeader = (answer: Answer): string => String(answer.headers['docker-content-digest']);
-  const bodyDigest = (answer: Answer): string => contentOf(answer.body).digest;
-  const get = (path: string): Promise<Answer> => client.send('GET', `/v2/${path}`);
-  const remove = (path: string): Promise<Answer> => client.send('DELETE', `/v2/${path}`);
-  switch (operation.kind) {
-    case 'push blob': {
-      const answer = await pushBlob(client, repo, blob, BLOB_WAYS[operation.tag]);
-      return { expected: model.pushBlob(repo, blob), answer, says: digestHeader };
-    }
-    case 'mount': {
-      const path = `/v2/${repo}/blobs/uploads/?mount=${blob.digest}&from=${other}`;
-      const answer = await client.send('POST', path);
-      return { expected: model.mount(repo, other, blob.digest), answer, says: digestHeader };
-    }
-    case 'push by tag':
-    case 'push by digest': {
-      const named = operation.kind === 'push by tag' ? tag : null;
-      const answer = await pushManifest(client, repo, manifest, named ?? manifest.digest);
-      return { expected: model.pushManifest(repo, manifest, named), answer, says: digestHeader };
-    }
-    case 'pull by tag':
-      return { expected: model.getManifest(repo, tag), answer: await get(`${repo}/manifests/${tag}`), says: bodyDigest };
-    case 'pull by digest': {
-      const answer = await get(`${repo}/manifests/${manifest.digest}`);
-      return { expected: model.getManifest(repo, manifest.digest), answer, says: bodyDigest };
-    }
-    case 'get blob':
-      return { expected: model.getBlob(repo, blob.digest), answer: await get(`${repo}/blobs/${blob.digest}`), says: bodyDigest };
-    case 'delete tag':
-      return { expected: model.deleteTag(repo, tag), answer: await remove(`${repo}/manifests/${tag}`), says: () => '' };
-    case 'delete manifest': {
-      const answer = await remove(`${repo}/manifests/${manifest.digest}`);
-      return { expected: model.deleteManifest(repo, manifest.digest), answer, says: () => '' };
-    }
-    case 'delete blob': {
-      const answer = await remove(`${repo}/blobs/${blob.digest}`);
-      return { expected: model.deleteBlob(repo, blob.digest), answer, says: () => '' };
-    }
-    case 'list tags':
-      return { expected: model.listTags(repo), answer: await get(`${repo}/tags/list`), says: listOf('tags') };
-    case 'referrers': {
-      const answer = await get(`${repo}/referrers/${manifest.digest}`);
-      return { expected: model.referrers(repo, manifest.digest), answer, says: listOf('manifests') };
-    }
-    case 'catalog': {
-      const names = REPOS.map((name) => `${subjectServer.prefix}/${name}`);
-      const answer = await get(`_catalog?n=100&last=${subjectServer.prefix}`);
-      const ofRun = (found: Answer): string =>
-        listOf('repositories')(found)
-          .split(',')
-          .filter((name) => name.startsWith(`${subjectServer.prefix}/`))
-          .join();
-      return { expected: model.catalog(names), answer, says: ofRun };
-    }
-  }
+  return performers[operation.kind]({
+    client,
+    model,
+    prefix,
+    repo: `${prefix}/${REPOS[operation.repo]}`,
+    other: `${prefix}/${REPOS[operation.other]}`,
+    blob: blobs[operation.blob] ?? assert.fail(),
+    manifest: manifests[operation.manifest] ?? assert.fail(),
+    tag: TAGS[operation.tag] ?? assert.fail(),
+    way: operation.tag,
+    get: (path) => client.send('GET', `/v2/${path}`),
+    remove: (path) => client.send('DELETE', `/v2/${path}`),
+  });
 }
 
 function listOf(member: string): (answer: Answer) => string {
   return ({ body }) => {
-    const list = (JSON.parse(body.toString()) as Record<string, (string | { digest: string })[]>)[member] ?? [];
+    const list =
+      (JSON.parse(body.toString()) as Record<string, (string | { digest: string })[]>)[member] ?? [];
     return list.map((item) => (typeof item === 'string' ? item : item.digest)).join();
   };
 }
@@ -246,13 +300,20 @@ describe('the registry and its model', { timeout: timeoutFor(RUNS * 2, 5000) }, 
       const seen = new Map<string, number>();
       const root = await mkdtemp(join(tmpdir(), 'zot-model-'));
       const driver = make(root);
-      const subjectServer = new Subject(root, driver, await serveInProcess({ root, driver, storage: { commit: false } }));
+      const subjectServer = new Subject(
+        root,
+        driver,
+        await serveInProcess({ root, driver, storage: { commit: false } }),
+      );
       try {
-        const property = fc.asyncProperty(operations, (sequence) =>
-          play(sequence, subjectServer, seen),
-        );
+        const property = fc.asyncProperty(operations, (sequence) => play(sequence, subjectServer, seen));
         await fc.assert(property, { numRuns: RUNS, seed, endOnFailure: false });
-        context.diagnostic([...seen].map(([outcome, count]) => `${outcome}: ${count}`).toSorted().join(', '));
+        context.diagnostic(
+          [...seen]
+            .map(([outcome, count]) => `${outcome}: ${count}`)
+            .toSorted()
+            .join(', '),
+        );
       } finally {
         await subjectServer.server.close();
         await rm(root, { recursive: true, force: true });

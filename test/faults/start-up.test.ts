@@ -36,7 +36,9 @@ after(async () => {
 
 /** 2,000 manifests: half in one repository, half in many. */
 async function writeMany(root: string): Promise<WrittenRepository[]> {
-  const written = [await writeRepository(root, 'large/one', { manifests: 1000, damagedEvery: DAMAGED_EVERY })];
+  const written = [
+    await writeRepository(root, 'large/one', { manifests: 1000, damagedEvery: DAMAGED_EVERY }),
+  ];
   for (let at = 0; at < 100; at += 1) {
     const damagedEvery = at % 10 === 0 ? 10 : 0;
     written.push(await writeRepository(root, `many/app-${at}`, { manifests: 10, damagedEvery }));
@@ -57,12 +59,16 @@ async function untilReady(client: RegistryClient): Promise<number> {
 }
 
 /** What is wrong with the answers about repositories: all are listed, all tags, and a sample of the manifests. */
-async function wrongAnswers(client: RegistryClient, expected: readonly WrittenRepository[]): Promise<string[]> {
+async function wrongAnswers(
+  client: RegistryClient,
+  expected: readonly WrittenRepository[],
+): Promise<string[]> {
   const faults: string[] = [];
   const catalog = await client.send('GET', '/v2/_catalog');
   const listed = (JSON.parse(catalog.body.toString()) as { repositories: string[] }).repositories;
   const names = expected.map(({ name }) => name).toSorted();
-  if (listed.join() !== names.join()) faults.push(`the catalog has ${listed.length} of ${names.length} repositories`);
+  if (listed.join() !== names.join())
+    faults.push(`the catalog has ${listed.length} of ${names.length} repositories`);
   for (const repository of expected) {
     const answer = await client.send('GET', `/v2/${repository.name}/tags/list`);
     const { tags = [] } = JSON.parse(answer.body.toString()) as { tags?: string[] };
@@ -94,7 +100,8 @@ describe('a start', { timeout: timeoutFor(ROUNDS * 2, 20_000) }, () => {
       const server = await startServer();
       await server.stop();
       const root = await mkdtemp(join(tmpdir(), 'zot-start-up-'));
-      const expected = manifests === 0 ? [] : [await writeRepository(root, 'one', { manifests, damagedEvery: 0 })];
+      const expected =
+        manifests === 0 ? [] : [await writeRepository(root, 'one', { manifests, damagedEvery: 0 })];
       const second = await startServer({ root });
       try {
         assert.equal(await judge(second, expected), 0);

@@ -31,7 +31,8 @@ function readAnswer(asked: TagOperation, answer: Answer): TagOperation | null {
   const { status } = answer;
   if (status === 503 && answer.headers['retry-after'] !== undefined) return null;
   if (asked.kind === 'put' && status === 201) return asked;
-  if (asked.kind === 'delete' && (status === 202 || status === 404)) return { kind: 'delete', found: status === 202 };
+  if (asked.kind === 'delete' && (status === 202 || status === 404))
+    return { kind: 'delete', found: status === 202 };
   if (asked.kind === 'get' && status === 404) return { kind: 'get', digest: null };
   if (asked.kind === 'get' && status === 200) {
     return { kind: 'get', digest: String(answer.headers['docker-content-digest']) };

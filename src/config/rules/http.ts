@@ -43,12 +43,19 @@ function checkRates({ config, report }: RuleContext): void {
   const path = ['http', 'ratelimit'];
   if ((ratelimit?.rate ?? 0) < 0) report.error([...path, 'rate'], 'rate cannot be negative');
   if ((ratelimit?.perUser ?? 0) < 0) report.error([...path, 'perUser'], 'perUser cannot be negative');
-  for (const [index, { method, rate }] of (ratelimit?.methods ?? []).entries()) {
-    if (rate < 0) report.error([...path, 'methods', index, 'rate'], 'rate cannot be negative');
-    if (method === '')
-      report.warn([...path, 'methods', index, 'method'], 'method is empty, so this limit applies to nothing');
-  }
   if (auth.failDelay < 0) report.error(['http', 'auth', 'failDelay'], 'failDelay cannot be negative');
+  checkMethodRates(ratelimit?.methods ?? [], report);
+}
+
+function checkMethodRates(
+  methods: readonly { readonly method: string; readonly rate: number }[],
+  report: RuleContext['report'],
+): void {
+  for (const [index, { method, rate }] of methods.entries()) {
+    const path = ['http', 'ratelimit', 'methods', index];
+    if (rate < 0) report.error([...path, 'rate'], 'rate cannot be negative');
+    if (method === '') report.warn([...path, 'method'], 'method is empty, so this limit applies to nothing');
+  }
 }
 
 /** With half a certificate zot serves plain HTTP without a word. */

@@ -69,7 +69,7 @@ export function explain(history: readonly Recorded[]): string | null {
         taken.push({ entry, state });
         state = next;
         linearized = bits;
-        if (entry.answer !== null) open -= 1;
+        open -= entry.answer === null ? 0 : 1;
         lift(entry);
         entry = head.after;
       } else entry = entry.after;

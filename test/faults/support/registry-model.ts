@@ -55,7 +55,8 @@ export class RegistryModel {
   pushManifest(name: string, manifest: ModelManifest, tag: string | null): ModelAnswer {
     const repo = this.#repo(name);
     const needed = [...manifest.blobs, ...manifest.children.map(({ digest }) => digest)];
-    if (needed.some((digest) => !repo.blobs.has(digest))) return { status: 400, code: 'MANIFEST_BLOB_UNKNOWN' };
+    if (needed.some((digest) => !repo.blobs.has(digest)))
+      return { status: 400, code: 'MANIFEST_BLOB_UNKNOWN' };
     repo.begun = true;
     this.#add(repo, manifest);
     repo.listed.add(manifest.digest);
@@ -111,7 +112,8 @@ export class RegistryModel {
     for (const [tag, named] of repo.tags) if (named === digest) repo.tags.delete(tag);
     for (const child of children) {
       const known = repo.manifests.get(child.digest);
-      if (known === undefined || repo.listed.has(child.digest) || parentsOf(repo, child.digest).length > 0) continue;
+      if (known === undefined || repo.listed.has(child.digest) || parentsOf(repo, child.digest).length > 0)
+        continue;
       this.#remove(repo, known);
     }
   }
@@ -132,7 +134,13 @@ export class RegistryModel {
 
   referrers(name: string, subject: string): ModelAnswer {
     const found = [...this.#repo(name).manifests.values()].filter((manifest) => manifest.subject === subject);
-    return { status: 200, says: found.map(({ digest }) => digest).toSorted().join() };
+    return {
+      status: 200,
+      says: found
+        .map(({ digest }) => digest)
+        .toSorted()
+        .join(),
+    };
   }
 
   /** Of these repositories, those that the catalog shows. */
@@ -152,5 +160,7 @@ export class RegistryModel {
 }
 
 function parentsOf(repo: Repository, digest: string): ModelManifest[] {
-  return [...repo.manifests.values()].filter(({ children }) => children.some((child) => child.digest === digest));
+  return [...repo.manifests.values()].filter(({ children }) =>
+    children.some((child) => child.digest === digest),
+  );
 }

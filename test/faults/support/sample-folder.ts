@@ -27,7 +27,10 @@ export async function fillRepository(url: string, name: string): Promise<SampleR
   const other = imageOf([layer], `other image of ${name}`);
   const index = indexOf([image.manifest, other.manifest]);
   const subject = descriptorOf(image.manifest.mediaType, image.manifest);
-  const referrer = imageOf([randomContent(random, 50)], `signature of ${name}`, { subject, artifactType: 'test/signature' });
+  const referrer = imageOf([randomContent(random, 50)], `signature of ${name}`, {
+    subject,
+    artifactType: 'test/signature',
+  });
   const loose = randomContent(random, 333);
   try {
     await pushImage(client, name, image, 'latest');
@@ -43,13 +46,17 @@ export async function fillRepository(url: string, name: string): Promise<SampleR
 }
 
 /** Everything that a registry answers about repositories, in a form that can be compared. */
-export async function answersOf(url: string, repositories: readonly SampleRepository[]): Promise<Record<string, string>> {
+export async function answersOf(
+  url: string,
+  repositories: readonly SampleRepository[],
+): Promise<Record<string, string>> {
   const client = new RegistryClient(url);
   const answers: Record<string, string> = {};
   const ask = async (method: string, path: string): Promise<void> => {
     const { status, headers, body } = await client.send(method, path);
     const text = status === 200 && method === 'GET' ? body.toString('latin1') : '';
-    answers[`${method} ${path}`] = `${status} ${headers['content-type']} ${headers['docker-content-digest']} ${text}`;
+    answers[`${method} ${path}`] =
+      `${status} ${headers['content-type']} ${String(headers['docker-content-digest'])} ${text}`;
   };
   try {
     await ask('GET', '/v2/_catalog');
@@ -61,7 +68,8 @@ export async function answersOf(url: string, repositories: readonly SampleReposi
         await ask('HEAD', `/v2/${name}/manifests/${reference}`);
       }
       await ask('GET', `/v2/${name}/referrers/${image.manifest.digest}`);
-      for (const blob of [...image.blobs, ...other.blobs, loose]) await ask('GET', `/v2/${name}/blobs/${blob.digest}`);
+      for (const blob of [...image.blobs, ...other.blobs, loose])
+        await ask('GET', `/v2/${name}/blobs/${blob.digest}`);
     }
     return answers;
   } finally {
@@ -70,7 +78,10 @@ export async function answersOf(url: string, repositories: readonly SampleReposi
 }
 
 /** A copy of a folder, for one test to damage; removed afterwards. */
-export async function onCopy<Result>(source: string, work: (root: string) => Promise<Result>): Promise<Result> {
+export async function onCopy<Result>(
+  source: string,
+  work: (root: string) => Promise<Result>,
+): Promise<Result> {
   const root = await mkdtemp(join(tmpdir(), 'zot-faults-'));
   try {
     await cp(source, root, { recursive: true, preserveTimestamps: true });

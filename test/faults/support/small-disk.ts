@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { mkdtemp, open, rm, rmdir, statfs } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -33,13 +34,8 @@ export class SmallDisk {
     try {
       for (let block = BLOCK; block.length > 0;) {
         if ((await this.freeBytes()) <= leftBytes) return;
-        try {
-          const { bytesWritten } = await file.write(block);
-          if (bytesWritten < block.length) block = block.subarray(0, block.length >> 1);
-        } catch (error) {
-          if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
-          block = block.subarray(0, block.length >> 1);
-        }
+        const fits = await writeWhole(file, block);
+        if (!fits) block = block.subarray(0, block.length >> 1);
       }
     } finally {
       await file.close();
@@ -58,5 +54,15 @@ export class SmallDisk {
   async unmount(): Promise<void> {
     await run('umount', ['-l', this.folder]);
     await rmdir(this.folder);
+  }
+}
+
+/** Whether the whole block found room. */
+async function writeWhole(file: FileHandle, block: Buffer): Promise<boolean> {
+  try {
+    return (await file.write(block)).bytesWritten === block.length;
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
+    return false;
   }
 }

@@ -29,7 +29,10 @@ export async function writeRepository(
   for (let at = 0; at < options.manifests; at += 1) {
     const image = imageOf([layer], `image ${at} of ${name}`);
     const damaged = options.damagedEvery > 0 && at % options.damagedEvery === options.damagedEvery - 1;
-    const { manifest, blobs: [config] } = image;
+    const {
+      manifest,
+      blobs: [config],
+    } = image;
     tags.set(`t${at}`, { image, damaged });
     if (config !== undefined) written.push(config);
     written.push(damaged ? { digest: manifest.digest, bytes: Buffer.from(`{"damaged":${at}}`) } : manifest);
@@ -40,7 +43,8 @@ export async function writeRepository(
       annotations: { 'org.opencontainers.image.ref.name': `t${at}` },
     });
   }
-  for (const { digest, bytes } of written) await writeFile(join(blobs, digest.slice('sha256:'.length)), bytes);
+  for (const { digest, bytes } of written)
+    await writeFile(join(blobs, digest.slice('sha256:'.length)), bytes);
   await writeFile(join(folder, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
   await writeFile(join(folder, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests: descriptors }));
   return { name, tags };
