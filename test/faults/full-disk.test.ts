@@ -10,6 +10,7 @@ import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
 import { startServer } from '../support/server.ts';
 import type { RunningServer } from '../support/server.ts';
+import { eventually } from './support/eventually.ts';
 import { imageOf, randomContent } from './support/images.ts';
 import { IndexWatcher } from './support/index-watcher.ts';
 import { readLayouts } from './support/layout-truth.ts';
@@ -123,6 +124,10 @@ describe('a full disk', { timeout: 120_000 }, () => {
   test('below the watermark refuses pushes and goes on deleting', async (context) => {
     await onSmallDisk(context, { storage: { minFreeSpace: '4MiB' } }, async (scene) => {
       await scene.disk.fill(3 * 1024 * 1024);
+      // A look at the free space is trusted for a second.
+      await eventually(async () => {
+        requireRefused(await scene.client.send('POST', `/v2/${REPO}/blobs/uploads/`), scene);
+      }, 5000);
       for (const way of BLOB_WAYS) {
         requireRefused(await pushBlob(scene.client, REPO, randomContent(random, 1000), way), scene);
       }

@@ -16,7 +16,8 @@ import type { Content, Image } from './support/images.ts';
 import { serveInProcess } from './support/in-process-server.ts';
 import type { InProcessServer } from './support/in-process-server.ts';
 import { BLOB_WAYS, pushBlob, pushManifest } from './support/pushing.ts';
-import type { Answer } from './support/registry-client.ts';
+import type { BlobWay } from './support/pushing.ts';
+import type { Answer, RegistryClient } from './support/registry-client.ts';
 import { RegistryModel } from './support/registry-model.ts';
 import type { ModelAnswer, ModelManifest } from './support/registry-model.ts';
 import { roundsOr, seed, timeoutFor } from './support/settings.ts';
@@ -105,11 +106,13 @@ const request: fc.Arbitrary<Request> = fc.record({
   tag: fc.nat(TAGS.length - 1),
 });
 const restart = fc.boolean().map((withoutIndex): Operation => ({ kind: 'restart', withoutIndex }));
-const operations = fc.array(fc.oneof({ weight: 40, arbitrary: request }, { weight: 1, arbitrary: restart }), {
-  minLength: OPERATIONS_MIN,
-  maxLength: OPERATIONS_MAX,
-  size: 'max',
-});
+const operations = fc.array(
+  fc.oneof<fc.MaybeWeightedArbitrary<Operation>[]>(
+    { weight: 40, arbitrary: request },
+    { weight: 1, arbitrary: restart },
+  ),
+  { minLength: OPERATIONS_MIN, maxLength: OPERATIONS_MAX, size: 'max' },
+);
 
 /** The server, restarted at will, under repository names that each run has for itself. */
 class Subject {
@@ -144,108 +147,116 @@ class Subject {
   }
 }
 
-/** What one operation works with, drawn from its numbers. */
-interface Call {
-  readonly client: Subject['server']['client'];
+/** What a request is made of: chosen things by their choice. */
+interface Scene {
+  readonly client: RegistryClient;
   readonly model: RegistryModel;
   readonly prefix: string;
   readonly repo: string;
   readonly other: string;
   readonly blob: Content;
-  readonly manifest: (typeof manifests)[number];
+  readonly way: BlobWay;
+  readonly manifest: ModelManifest;
   readonly tag: string;
-  readonly way: number;
-  readonly get: (path: string) => Promise<Answer>;
-  readonly remove: (path: string) => Promise<Answer>;
 }
 
-interface Performed {
-  readonly expected: ModelAnswer;
-  readonly answer: Answer;
-  readonly says: (answer: Answer) => string;
+interface RequestType {
+  send(scene: Scene): Promise<Answer>;
+  expect(scene: Scene): ModelAnswer;
+  /** What the answer says besides its status. */
+  says(answer: Answer, scene: Scene): string;
 }
 
 const digestHeader = (answer: Answer): string => String(answer.headers['docker-content-digest']);
 const bodyDigest = (answer: Answer): string => contentOf(answer.body).digest;
 const nothing = (): string => '';
 
-/** Each kind of operation: what is asked of the server, and what the model answers. */
-const performers: Record<Request['kind'], (call: Call) => Promise<Performed>> = {
-  'push blob': async ({ client, model, repo, blob, way }) => {
-    const answer = await pushBlob(client, repo, blob, BLOB_WAYS[way]);
-    return { expected: model.pushBlob(repo, blob), answer, says: digestHeader };
+const requests: Readonly<Record<RequestKind, RequestType>> = {
+  'push blob': {
+    send: ({ client, repo, blob, way }) => pushBlob(client, repo, blob, way),
+    expect: ({ model, repo, blob }) => model.pushBlob(repo, blob),
+    says: digestHeader,
   },
-  mount: async ({ client, model, repo, other, blob }) => {
-    const answer = await client.send('POST', `/v2/${repo}/blobs/uploads/?mount=${blob.digest}&from=${other}`);
-    return { expected: model.mount(repo, other, blob.digest), answer, says: digestHeader };
+  mount: {
+    send: ({ client, repo, blob, other }) =>
+      client.send('POST', `/v2/${repo}/blobs/uploads/?mount=${blob.digest}&from=${other}`),
+    expect: ({ model, repo, blob, other }) => model.mount(repo, other, blob.digest),
+    says: digestHeader,
   },
-  'push by tag': async ({ client, model, repo, manifest, tag }) => {
-    const answer = await pushManifest(client, repo, manifest, tag);
-    return { expected: model.pushManifest(repo, manifest, tag), answer, says: digestHeader };
+  'push by tag': {
+    send: ({ client, repo, manifest, tag }) => pushManifest(client, repo, manifest, tag),
+    expect: ({ model, repo, manifest, tag }) => model.pushManifest(repo, manifest, tag),
+    says: digestHeader,
   },
-  'push by digest': async ({ client, model, repo, manifest }) => {
-    const answer = await pushManifest(client, repo, manifest, manifest.digest);
-    return { expected: model.pushManifest(repo, manifest, null), answer, says: digestHeader };
+  'push by digest': {
+    send: ({ client, repo, manifest }) => pushManifest(client, repo, manifest),
+    expect: ({ model, repo, manifest }) => model.pushManifest(repo, manifest, null),
+    says: digestHeader,
   },
-  'pull by tag': async ({ model, repo, tag, get }) => {
-    const answer = await get(`${repo}/manifests/${tag}`);
-    return { expected: model.getManifest(repo, tag), answer, says: bodyDigest };
+  'pull by tag': {
+    send: ({ client, repo, tag }) => client.send('GET', `/v2/${repo}/manifests/${tag}`),
+    expect: ({ model, repo, tag }) => model.getManifest(repo, tag),
+    says: bodyDigest,
   },
-  'pull by digest': async ({ model, repo, manifest, get }) => {
-    const answer = await get(`${repo}/manifests/${manifest.digest}`);
-    return { expected: model.getManifest(repo, manifest.digest), answer, says: bodyDigest };
+  'pull by digest': {
+    send: ({ client, repo, manifest }) => client.send('GET', `/v2/${repo}/manifests/${manifest.digest}`),
+    expect: ({ model, repo, manifest }) => model.getManifest(repo, manifest.digest),
+    says: bodyDigest,
   },
-  'get blob': async ({ model, repo, blob, get }) => {
-    const answer = await get(`${repo}/blobs/${blob.digest}`);
-    return { expected: model.getBlob(repo, blob.digest), answer, says: bodyDigest };
+  'get blob': {
+    send: ({ client, repo, blob }) => client.send('GET', `/v2/${repo}/blobs/${blob.digest}`),
+    expect: ({ model, repo, blob }) => model.getBlob(repo, blob.digest),
+    says: bodyDigest,
   },
-  'delete tag': async ({ model, repo, tag, remove }) => {
-    const answer = await remove(`${repo}/manifests/${tag}`);
-    return { expected: model.deleteTag(repo, tag), answer, says: nothing };
+  'delete tag': {
+    send: ({ client, repo, tag }) => client.send('DELETE', `/v2/${repo}/manifests/${tag}`),
+    expect: ({ model, repo, tag }) => model.deleteTag(repo, tag),
+    says: nothing,
   },
-  'delete manifest': async ({ model, repo, manifest, remove }) => {
-    const answer = await remove(`${repo}/manifests/${manifest.digest}`);
-    return { expected: model.deleteManifest(repo, manifest.digest), answer, says: nothing };
+  'delete manifest': {
+    send: ({ client, repo, manifest }) => client.send('DELETE', `/v2/${repo}/manifests/${manifest.digest}`),
+    expect: ({ model, repo, manifest }) => model.deleteManifest(repo, manifest.digest),
+    says: nothing,
   },
-  'delete blob': async ({ model, repo, blob, remove }) => {
-    const answer = await remove(`${repo}/blobs/${blob.digest}`);
-    return { expected: model.deleteBlob(repo, blob.digest), answer, says: nothing };
+  'delete blob': {
+    send: ({ client, repo, blob }) => client.send('DELETE', `/v2/${repo}/blobs/${blob.digest}`),
+    expect: ({ model, repo, blob }) => model.deleteBlob(repo, blob.digest),
+    says: nothing,
   },
-  'list tags': async ({ model, repo, get }) => {
-    const answer = await get(`${repo}/tags/list`);
-    return { expected: model.listTags(repo), answer, says: listOf('tags') };
+  'list tags': {
+    send: ({ client, repo }) => client.send('GET', `/v2/${repo}/tags/list`),
+    expect: ({ model, repo }) => model.listTags(repo),
+    says: listOf('tags'),
   },
-  referrers: async ({ model, repo, manifest, get }) => {
-    const answer = await get(`${repo}/referrers/${manifest.digest}`);
-    return { expected: model.referrers(repo, manifest.digest), answer, says: listOf('manifests') };
+  referrers: {
+    send: ({ client, repo, manifest }) => client.send('GET', `/v2/${repo}/referrers/${manifest.digest}`),
+    expect: ({ model, repo, manifest }) => model.referrers(repo, manifest.digest),
+    says: listOf('manifests'),
   },
-  catalog: async ({ model, prefix, get }) => {
-    const answer = await get(`_catalog?n=100&last=${prefix}`);
-    const ofRun = (found: Answer): string =>
-      listOf('repositories')(found)
-        .split(',')
-        .filter((name) => name.startsWith(`${prefix}/`))
-        .join();
-    return { expected: model.catalog(REPOS.map((name) => `${prefix}/${name}`)), answer, says: ofRun };
+  catalog: {
+    send: ({ client, prefix }) => client.send('GET', `/v2/_catalog?n=100&last=${prefix}`),
+    expect: ({ model, prefix }) => model.catalog(REPOS.map((name) => `${prefix}/${name}`)),
+    // Other runs have repositories of their own.
+    says: (answer, { prefix }) => {
+      const names = listOf('repositories')(answer).split(',');
+      return names.filter((name) => name.startsWith(`${prefix}/`)).join();
+    },
   },
 };
 
-function perform(operation: Request, subjectServer: Subject, model: RegistryModel): Promise<Performed> {
-  const { prefix } = subjectServer;
-  const { client } = subjectServer.server;
-  return performers[operation.kind]({
-    client,
+function sceneOf(request: Request, subjectServer: Subject, model: RegistryModel): Scene {
+  const { prefix, server } = subjectServer;
+  return {
+    client: server.client,
     model,
     prefix,
-    repo: `${prefix}/${REPOS[operation.repo]}`,
-    other: `${prefix}/${REPOS[operation.other]}`,
-    blob: blobs[operation.blob] ?? assert.fail(),
-    manifest: manifests[operation.manifest] ?? assert.fail(),
-    tag: TAGS[operation.tag] ?? assert.fail(),
-    way: operation.tag,
-    get: (path) => client.send('GET', `/v2/${path}`),
-    remove: (path) => client.send('DELETE', `/v2/${path}`),
-  });
+    repo: `${prefix}/${REPOS[request.repo]}`,
+    other: `${prefix}/${REPOS[request.other]}`,
+    blob: blobs[request.blob] ?? assert.fail(),
+    way: BLOB_WAYS[request.tag] ?? 'post',
+    manifest: manifests[request.manifest] ?? assert.fail(),
+    tag: TAGS[request.tag] ?? assert.fail(),
+  };
 }
 
 function listOf(member: string): (answer: Answer) => string {
@@ -280,13 +291,16 @@ async function play(
       await subjectServer.restart(operation.withoutIndex);
       continue;
     }
-    const { expected, answer, says } = await perform(operation, subjectServer, model);
+    const scene = sceneOf(operation, subjectServer, model);
+    const type = requests[operation.kind];
+    const answer = await type.send(scene);
+    const expected = type.expect(scene);
     const where = `operation ${at}, ${JSON.stringify(operation)}: ${answer.body.toString().slice(0, 200)}`;
     assert.equal(answer.status, expected.status, where);
     const outcome = `${operation.kind} ${answer.status}`;
     seen.set(outcome, (seen.get(outcome) ?? 0) + 1);
     if (expected.code !== undefined) assert.equal(codeOf(answer), expected.code, where);
-    if (expected.says !== undefined) assert.equal(says(answer), expected.says, where);
+    if (expected.says !== undefined) assert.equal(type.says(answer, scene), expected.says, where);
   }
 }
 

@@ -50,45 +50,72 @@ interface Entry {
 
 /** `null` when there is such an order; otherwise where the search got stuck. */
 export function explain(history: readonly Recorded[]): string | null {
-  const { head, answers } = listOf(history);
-  const visited = new Set<string>();
-  const taken: { entry: Entry; state: State }[] = [];
-  let linearized = 0n;
-  let open = answers;
-  let state: State = null;
-  let entry = head.after;
-  let furthest: readonly Recorded[] = [];
-  // Operations without an answer may be left over.
-  while (open > 0) {
-    if (entry !== null && entry.isCall) {
-      const next = step(state, entry.recorded);
-      const bits = linearized | (1n << BigInt(entry.at));
-      const key = `${bits.toString(36)} ${next}`;
-      if (next !== undefined && !visited.has(key)) {
-        visited.add(key);
-        taken.push({ entry, state });
-        state = next;
-        linearized = bits;
-        open -= entry.answer === null ? 0 : 1;
-        lift(entry);
-        entry = head.after;
-      } else entry = entry.after;
-      continue;
-    }
-    if (taken.length > furthest.length) furthest = taken.map(({ entry: { recorded } }) => recorded);
-    // An answer is reached whose operation fits nowhere before it: the last choice was wrong.
-    const last = taken.pop();
-    if (last === undefined) return describe(history, furthest);
-    state = last.state;
-    linearized &= ~(1n << BigInt(last.entry.at));
-    if (last.entry.answer !== null) open += 1;
-    putBack(last.entry);
-    entry = last.entry.after;
-  }
-  return null;
+  return new Search(history).run();
 }
 
-function listOf(history: readonly Recorded[]): { head: Entry; answers: number } {
+/** Takes calls out of the list, in an order that fits, until no answer is left; goes back where none fits. */
+class Search {
+  #history: readonly Recorded[];
+  #head: Entry;
+  #open: number;
+  #state: State = null;
+  #linearized = 0n;
+  #taken: { entry: Entry; state: State }[] = [];
+  #visited = new Set<string>();
+  #furthest: readonly Recorded[] = [];
+
+  constructor(history: readonly Recorded[]) {
+    this.#history = history;
+    this.#head = listOf(history);
+    this.#open = history.filter(({ answeredMs }) => answeredMs !== null).length;
+  }
+
+  run(): string | null {
+    let entry = this.#head.after;
+    // Operations without an answer may be left over.
+    while (this.#open > 0) {
+      if (entry?.isCall === true) {
+        entry = this.#take(entry) ? this.#head.after : entry.after;
+        continue;
+      }
+      // An answer is reached whose operation fits nowhere before it: the last choice was wrong.
+      const last = this.#goBack();
+      if (last === null) return describe(this.#history, this.#furthest);
+      entry = last.after;
+    }
+    return null;
+  }
+
+  /** Lets an operation take effect next, unless it cannot, or that was tried. */
+  #take(call: Entry): boolean {
+    const next = step(this.#state, call.recorded);
+    const linearized = this.#linearized | (1n << BigInt(call.at));
+    const key = `${linearized.toString(36)} ${next}`;
+    if (next === undefined || this.#visited.has(key)) return false;
+    this.#visited.add(key);
+    this.#taken.push({ entry: call, state: this.#state });
+    this.#state = next;
+    this.#linearized = linearized;
+    if (call.answer !== null) this.#open -= 1;
+    lift(call);
+    return true;
+  }
+
+  #goBack(): Entry | null {
+    if (this.#taken.length > this.#furthest.length) {
+      this.#furthest = this.#taken.map(({ entry: { recorded } }) => recorded);
+    }
+    const last = this.#taken.pop();
+    if (last === undefined) return null;
+    this.#state = last.state;
+    this.#linearized &= ~(1n << BigInt(last.entry.at));
+    if (last.entry.answer !== null) this.#open += 1;
+    putBack(last.entry);
+    return last.entry;
+  }
+}
+
+function listOf(history: readonly Recorded[]): Entry {
   const events: { timeMs: number; entry: Entry }[] = [];
   for (const [at, recorded] of history.entries()) {
     const answer: Entry | null =
@@ -114,7 +141,7 @@ function listOf(history: readonly Recorded[]): { head: Entry; answers: number } 
     entry.before = last;
     last = entry;
   }
-  return { head, answers: history.filter(({ answeredMs }) => answeredMs !== null).length };
+  return head;
 }
 
 function lift(call: Entry): void {

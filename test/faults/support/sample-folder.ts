@@ -55,8 +55,8 @@ export async function answersOf(
   const ask = async (method: string, path: string): Promise<void> => {
     const { status, headers, body } = await client.send(method, path);
     const text = status === 200 && method === 'GET' ? body.toString('latin1') : '';
-    answers[`${method} ${path}`] =
-      `${status} ${headers['content-type']} ${String(headers['docker-content-digest'])} ${text}`;
+    const shown = [status, headers['content-type'], headers['docker-content-digest'], text];
+    answers[`${method} ${path}`] = shown.map(String).join(' ');
   };
   try {
     await ask('GET', '/v2/_catalog');

@@ -32,10 +32,10 @@ export class SmallDisk {
   async fill(leftBytes = 0): Promise<void> {
     const file = await open(join(this.folder, 'filler'), 'a');
     try {
-      for (let block = BLOCK; block.length > 0;) {
-        if ((await this.freeBytes()) <= leftBytes) return;
-        const fits = await writeWhole(file, block);
-        if (!fits) block = block.subarray(0, block.length >> 1);
+      let block = BLOCK;
+      while (block.length > 0 && (await this.freeBytes()) > leftBytes) {
+        const wrote = await written(file, block);
+        if (wrote < block.length) block = block.subarray(0, block.length >> 1);
       }
     } finally {
       await file.close();
@@ -57,12 +57,12 @@ export class SmallDisk {
   }
 }
 
-/** Whether the whole block found room. */
-async function writeWhole(file: FileHandle, block: Buffer): Promise<boolean> {
+/** The bytes that fitted. */
+async function written(file: FileHandle, block: Buffer): Promise<number> {
   try {
-    return (await file.write(block)).bytesWritten === block.length;
+    return (await file.write(block)).bytesWritten;
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOSPC')) throw error;
-    return false;
+    if (error instanceof Error && 'code' in error && error.code === 'ENOSPC') return 0;
+    throw error;
   }
 }
