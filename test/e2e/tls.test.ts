@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
+import type { ClientHttp2Stream } from 'node:http2';
 import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { makeCertificates } from '../support/tls.ts';
-import { contentOf, imageOf, OCI_MANIFEST } from './support/content.ts';
+import { contentOf, digestOf, imageOf, OCI_MANIFEST } from './support/content.ts';
 import { openSession, requestOn, requestSecurely, shakeHands } from './support/secure.ts';
 import { serveRegistry, type Served } from './support/served.ts';
 
@@ -88,17 +89,41 @@ test('a push and pull over one session of HTTP/2', async () => {
   session.close();
 });
 
+test('Expect: 100-continue over HTTP/2: a refusal comes before the body, a body that is wanted is asked for', async () => {
+  const session = await openSession(served.url, ca);
+  const expect = { expect: '100-continue', 'content-length': '5' };
+  const target = `/v2/h2/blobs/uploads/?digest=${digestOf('hello')}`;
+  const refused = session.request(
+    { ':method': 'PUT', ':path': '/v2/h2/manifests/v2', ...expect },
+    { endStream: false },
+  );
+  refused.on('continue', () => assert.fail('the body is not wanted'));
+  assert.equal(await statusOf(refused), 415);
+  refused.close();
+  const wanted = session.request({ ':method': 'POST', ':path': target, ...expect }, { endStream: false });
+  wanted.once('continue', () => wanted.end('hello'));
+  assert.equal(await statusOf(wanted), 201);
+  session.close();
+});
+
+test('headers of HTTP/2 beyond the limit end the stream or the session, and nobody else', async () => {
+  const session = await openSession(served.url, ca);
+  const stream = session.request({ ':method': 'GET', ':path': '/v2/', 'x-large': 'x'.repeat(200_000) });
+  const ended = new Promise((resolve) => stream.once('close', resolve));
+  const status = statusOf(stream).catch(() => 431);
+  await ended;
+  assert.equal(await status, 431);
+  session.destroy();
+  assert.equal((await requestSecurely(served.port, ca, 'GET', '/v2/')).status, 200);
+});
+
 test('a stream of HTTP/2 that stalls is answered 408, and the session goes on', async () => {
   const session = await openSession(served.url, ca);
   const start = await requestOn(session, { ':method': 'POST', ':path': '/v2/h2/blobs/uploads/' });
   const place = String(start.headers.location);
   const stream = session.request({ ':method': 'PATCH', ':path': place }, { endStream: false });
   stream.write(Buffer.alloc(5000));
-  const status = await new Promise((resolve, reject) => {
-    stream.once('response', (headers) => resolve(headers[':status']));
-    stream.once('error', reject);
-  });
-  assert.equal(status, 408);
+  assert.equal(await statusOf(stream), 408);
   stream.destroy();
   const progress = await requestOn(session, { ':method': 'GET', ':path': place });
   assert.equal(progress.headers.range, '0-4999');
@@ -172,6 +197,14 @@ test(
       assert.ok(performance.now() < deadlineMs, 'the certificate is not taken over');
   },
 );
+
+function statusOf(stream: ClientHttp2Stream): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  stream.once('response', (headers) => resolve(Number(headers[':status'])));
+  stream.once('error', reject);
+  stream.once('close', () => reject(new Error('closed without an answer')));
+  return promise;
+}
 
 async function waitForProblem(count: number): Promise<void> {
   const deadlineMs = performance.now() + 5000;
