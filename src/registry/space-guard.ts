@@ -4,6 +4,8 @@ import type { Storage, Store } from '#storage';
 
 /** How long a look at the free space is trusted. */
 const TRUSTED_MS = 1000;
+/** With less than this above the limit it is looked at each time: a second of fast writing could pass the limit. */
+const AMPLE_BYTES = 4 * 1024 * 1024 * 1024;
 
 /** Below which free space writes are refused: bytes, or a share of the whole. */
 export interface SpaceLimit {
@@ -45,7 +47,13 @@ export class SpaceGuard {
   async #look(store: Store): Promise<{ freeBytes: number; neededBytes: number }> {
     const last = this.#looked.get(store);
     const nowMs = performance.now();
-    if (last !== undefined && nowMs - last.atMs < TRUSTED_MS) return last;
+    if (
+      last !== undefined &&
+      nowMs - last.atMs < TRUSTED_MS &&
+      last.freeBytes > last.neededBytes + AMPLE_BYTES
+    ) {
+      return last;
+    }
     const space = await store.driver.freeSpace();
     const neededBytes =
       space === null ? 0 : Math.max(this.#limit.bytes, this.#limit.share * space.totalBytes);
