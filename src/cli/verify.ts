@@ -17,9 +17,9 @@ interface Verdict {
 }
 
 /**
- * `zot verify`: reads a configuration as the server would and lists all that is wrong. Starts, creates and changes
- * nothing. On success one log line of zot's shape (`message` "config file is valid") goes to stdout; on failure one with
- * "invalid config file", and each problem as a line on stderr. Gives the exit code.
+ * `zot verify`: reads a configuration as the server would and lists all that is wrong. Starts, creates and
+ * changes nothing. On success one log line of zot's shape (`message` "config file is valid") goes to stdout;
+ * on failure one with "invalid config file", and each problem as a line on stderr. Gives the exit code.
  */
 export async function verifyCommand(args: VerifyArguments, io: CommandIo): Promise<number> {
   const { problems, warnings } = judge(args);

@@ -18,8 +18,8 @@ const unitBytes: Readonly<Record<string, number>> = {
 const written = /^(\d{1,15}(?:\.\d{1,9})?) ?([a-z]{0,3})$/i;
 
 /**
- * Parses a size such as `4MiB`, `1.5 GB`, `10k` or `4194304`. `kB MB GB TB` are powers of 1000; `KiB MiB GiB TiB` and
- * the bare letters `k m g t` are powers of 1024; case does not matter.
+ * Parses a size such as `4MiB`, `1.5 GB`, `10k` or `4194304`. `kB MB GB TB` are powers of 1000; `KiB MiB GiB
+ * TiB` and the bare letters `k m g t` are powers of 1024; case does not matter.
  * @returns whole bytes, rounded down, or null when the text is no size
  */
 export function parseByteSize(text: string): number | null {
@@ -32,7 +32,10 @@ export function parseByteSize(text: string): number | null {
 
 const steps = ['TiB', 'GiB', 'MiB', 'KiB'] as const;
 
-/** Writes whole bytes in the largest binary unit that fits exactly, else as a bare number: `4194304` is `4MiB`. */
+/**
+ * Writes whole bytes in the largest binary unit that fits exactly, else as a bare number: `4194304` is
+ * `4MiB`.
+ */
 export function formatByteSize(sizeBytes: number): string {
   const unit = steps.find((name) => sizeBytes > 0 && sizeBytes % (unitBytes[name.toLowerCase()] ?? 1) === 0);
   return unit === undefined

@@ -1,6 +1,6 @@
 /**
- * The number of letters to insert, delete, replace or swap with their neighbour to turn one word into the other
- * (optimal string alignment). Costs the product of both lengths; meant for words, not for texts.
+ * The number of letters to insert, delete, replace or swap with their neighbour to turn one word into the
+ * other (optimal string alignment). Costs the product of both lengths; meant for words, not for texts.
  */
 export function editDistance(from: string, to: string): number {
   let beforeLast: number[] = [];
@@ -30,8 +30,8 @@ function at(row: readonly number[], index: number): number {
 const wordLengthMax = 80;
 
 /**
- * The known name that a user most likely meant by a word: the nearest without regard to case, within a third of its
- * length (at least 2 letters), or the only one that the word begins or that begins the word.
+ * The known name that a user most likely meant by a word: the nearest without regard to case, within a third
+ * of its length (at least 2 letters), or the only one that the word begins or that begins the word.
  * @returns null when nothing is near
  */
 export function nearestName(word: string, known: Iterable<string>): string | null {
