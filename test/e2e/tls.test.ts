@@ -89,7 +89,7 @@ test('a push and pull over one session of HTTP/2', async () => {
   session.close();
 });
 
-test('Expect: 100-continue over HTTP/2: a refusal comes before the body, a body that is wanted is asked for', async () => {
+test('Expect: 100-continue over HTTP/2: refusals come before the body, wanted ones are asked for', async () => {
   const session = await openSession(served.url, ca);
   const expect = { expect: '100-continue', 'content-length': '5' };
   const target = `/v2/h2/blobs/uploads/?digest=${digestOf('hello')}`;
