@@ -60,6 +60,8 @@ export async function planCollectManifest(
   index: IndexWriter,
 ): Promise<Plan> {
   const { digest, rules, sinceMs } = operation;
+  // Pushed again since it was judged: it is young.
+  if ((await index.findCandidate(repo, digest))?.sinceMs !== sinceMs) return NO_CHANGE;
   if ((await unknownContent(index, repo)) !== null) return NO_CHANGE;
   if ((await garbageReason(index, repo, digest, rules)) === null) return NO_CHANGE;
   return { ...(await removalOf(repo, digest, index, sinceMs)), removedFiles: [] };

@@ -81,6 +81,7 @@ export class Actor {
       if (!isThere) model.manifests.delete(child);
     }
     const promised = this.#promises(model, piece);
+    const kept = model.kept(this.#nowMs, DELAY_MS);
     const { manifest } = piece;
     const reference = readReference(tag ?? manifest.digest);
     const push = { repo, reference, mediaType: manifest.mediaType, bytes: manifest.bytes, tags: [] };
@@ -91,6 +92,7 @@ export class Actor {
     }
     if (result instanceof Error) throw result;
     if (tag !== null) this.#move(model, tag, at);
+    await this.#forgetAbsentOf(repo, kept);
     this.#exists(model, at);
   }
 
@@ -141,7 +143,8 @@ export class Actor {
     model.seen.delete(manifest.digest);
     const referrers = PIECES.flatMap((piece, other) => (piece.subject === at ? [other] : []));
     model.touch([...children, ...referrers], this.#nowMs);
-    await this.forgetAbsent();
+    // With an index, children go that were known only through it.
+    await this.#forgetAbsentOf(repo, new Set());
   }
 
   async deleteBlob(repo: RepoName, at: number): Promise<void> {
@@ -156,14 +159,18 @@ export class Actor {
   /** Takes out of the models what may be collected and is. */
   async forgetAbsent(): Promise<void> {
     for (const [repo, model] of this.models) {
-      const kept = model.kept(this.#nowMs, DELAY_MS);
-      for (const piece of model.manifests.keys()) {
-        const digest = parseDigest((PIECES[piece] as Piece).manifest.digest);
-        const found = await this.#collected.opened.index.findManifest(repo, { kind: 'digest', digest });
-        const unlisted = model.deleted;
-        if (found !== null || (kept.has(piece) && !unlisted)) continue;
-        model.forget(piece);
-      }
+      await this.#forgetAbsentOf(repo, model.kept(this.#nowMs, DELAY_MS));
+    }
+  }
+
+  /** What nothing kept before something was done may have been collected before it was done. */
+  async #forgetAbsentOf(repo: RepoName, kept: ReadonlySet<number>): Promise<void> {
+    const model = this.model(repo);
+    for (const piece of model.manifests.keys()) {
+      const digest = parseDigest((PIECES[piece] as Piece).manifest.digest);
+      if (kept.has(piece)) continue;
+      const found = await this.#collected.opened.index.findManifest(repo, { kind: 'digest', digest });
+      if (found === null) model.forget(piece);
     }
   }
 
