@@ -129,12 +129,15 @@ describe('the audit log', { timeout: 120_000 }, () => {
     await ask('POST', `/zot/auth/callback/x?code=${CODE}&state=${CODE}&id_token=${CODE}`);
     const masked = await waitFor(audit, ({ object }) => String(object).includes('callback'));
     assert.equal(masked['object'], '/zot/auth/callback/x?code=******&state=******&id_token=******');
-    const before = (await linesOf(audit)).length;
     assert.equal((await ask('GET', '/v2/')).status, 401);
     assert.equal((await ask('GET', '/v2/a/b/tags/list', basic('alice', PASSWORD))).status, 404);
     await ask('DELETE', '/v2/z/manifests/last');
     await waitFor(audit, ({ object }) => object === '/v2/z/manifests/last');
-    assert.equal((await linesOf(audit)).length, before + 1);
+    // Lines of earlier requests may still have been on their way, so that only what came in between counts.
+    const objects = (await linesOf(audit)).map(({ object }) => String(object));
+    const between = objects.slice(objects.findIndex((object) => object.includes('callback')));
+    assert.ok(!between.includes('/v2/'), 'a question without credentials is no event');
+    assert.ok(!between.includes('/v2/a/b/tags/list'), 'a read is no event');
   });
 
   it('holds no line of a client’s own making', async () => {
