@@ -127,7 +127,8 @@ export class RepositoryStore {
    */
   async replaceIndex(chunks: readonly Buffer[], expected: Fingerprint | null): Promise<FileStat> {
     // Also one that is empty, as a power cut may leave it under a tool that does not sync.
-    const hasLayout = expected !== null && ((await this.#driver.stat(layoutPath(this.name)))?.sizeBytes ?? 0) > 0;
+    const hasLayout =
+      expected !== null && ((await this.#driver.stat(layoutPath(this.name)))?.sizeBytes ?? 0) > 0;
     if (!hasLayout) {
       await this.#driver.put(layoutPath(this.name), [LAYOUT_TEXT], this.#putOptions());
     }
