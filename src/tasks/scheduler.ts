@@ -238,6 +238,8 @@ export class Scheduler {
   /** Asks a job for its next task and runs it. */
   async #work(state: JobState): Promise<void> {
     const task = await this.#ask(state);
+    // It may be asked for another one now, while this one runs.
+    this.#turn();
     if (task !== null && !this.#abort.signal.aborted) await this.#run(state, task);
     this.#endIfOver(state);
   }
