@@ -67,15 +67,15 @@ async function execute(config: Config, run: ControlRun, io: CommandIo): Promise<
   if (!existsSync(config.storage.rootDirectory)) {
     throw new ControlRefusal(`there is no folder ${config.storage.rootDirectory}`);
   }
-  return executeHere(config, run, onProgress);
+  return executeHere(config, run, { io, onProgress });
 }
 
 async function executeHere(
   config: Config,
   run: ControlRun,
-  onProgress: (report: unknown) => void,
+  { io, onProgress }: { readonly io: CommandIo; readonly onProgress: (report: unknown) => void },
 ): Promise<unknown> {
-  const log = openLog({ level: 'error', output: '/dev/stderr', audit: config.log.audit });
+  const log = openLog({ level: 'error', output: '', sink: io.stderr, audit: config.log.audit });
   const side = await openKeeperSide({ config, logger: log.logger, audit: log.audit, serving: false });
   // Background work does not keep a process alive by itself; a command that waits for it must.
   const alive = setInterval(() => undefined, 60_000);

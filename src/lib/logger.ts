@@ -24,6 +24,8 @@ export interface LogOptions {
   readonly level: LogLevel;
   /** A file to append to; '' is standard output. */
   readonly output: string;
+  /** Where lines go instead of to `output`: a command's own stream. */
+  readonly sink?: { write(text: string): unknown };
   /** The file of audit records; absent or '': none. */
   readonly audit?: string;
   /** Names the process in lines when there are several. */
@@ -48,7 +50,9 @@ export interface Log {
 
 /** JSON lines with the fields that zot's lines have: `time`, `level`, `message`, then those of the event. */
 export function openLog(options: LogOptions): Log {
-  const lines = openLines({ output: options.output, atOnce: false, name: 'the log' });
+  const { sink } = options;
+  const lines =
+    sink === undefined ? openLines({ output: options.output, atOnce: false, name: 'the log' }) : null;
   const audit = openAuditLog(options.audit ?? '', options.process);
   const children: Logger[] = [];
   const logger: Logger = pino(
@@ -62,7 +66,7 @@ export function openLog(options: LogOptions): Log {
       // Children keep the level that they were made with; they are few, and live as long as the process.
       onChild: (child) => children.push(child),
     },
-    lines.destination as DestinationStream,
+    (lines?.destination ?? sink) as DestinationStream,
   );
   return {
     logger,
@@ -71,11 +75,11 @@ export function openLog(options: LogOptions): Log {
     },
     audit,
     reopen: () => {
-      if (options.output !== '') lines.destination.reopen();
+      if (options.output !== '') lines?.destination.reopen();
       audit.reopen();
     },
     flush: async () => {
-      await Promise.all([lines.flush(), audit.flush()]);
+      await Promise.all([lines?.flush(), audit.flush()]);
     },
   };
 }
