@@ -2,7 +2,14 @@ import { join } from 'node:path';
 import { INDEX_MIGRATIONS } from './sqlite/index-schema.ts';
 import { SqliteIndexReader } from './sqlite/index-reader.ts';
 import { SqliteIndexWriter } from './sqlite/index-writer.ts';
-import { buildOn, isUseless, openForReading, openForWriting, removeDatabase } from './sqlite/open.ts';
+import {
+  buildOn,
+  isUseless,
+  openForReading,
+  openForWriting,
+  removeDatabase,
+  requireSound,
+} from './sqlite/open.ts';
 import { RECORDS_MIGRATIONS, SqliteRecords } from './sqlite/sqlite-records.ts';
 import { SqliteAccountsReader } from './sqlite/sqlite-accounts.ts';
 import type { IndexWriter } from './index-contract.ts';
@@ -50,7 +57,11 @@ const RECORDS_FILE = 'records.db';
 export function openIndexForWriting(folder: string, onRebuild: (reason: string) => void): IndexWriter {
   const path = join(folder, INDEX_FILE);
   const options = { path, migrations: INDEX_MIGRATIONS, synchronous: 'NORMAL' } as const;
-  const open = () => buildOn(openForWriting(options), (db) => new SqliteIndexWriter(db));
+  const open = () =>
+    buildOn(openForWriting(options), (db) => {
+      requireSound(db);
+      return new SqliteIndexWriter(db);
+    });
   try {
     return open();
   } catch (error) {

@@ -36,6 +36,15 @@ export function openForWriting(options: OpenOptions): DatabaseSync {
   }
 }
 
+/**
+ * Throws when the pages of a database do not fit together. A file that was overwritten opens all the same while its
+ * journal holds the newer pages, and would fail later, in the middle of its work. About 1.5 ms for each MiB.
+ */
+export function requireSound(db: DatabaseSync): void {
+  const found = String(db.prepare('PRAGMA quick_check(1)').get()?.quick_check);
+  if (found !== 'ok') throw new UnsoundDatabaseError(`its pages do not fit together: ${found}`);
+}
+
 /** Builds something on an open database, which is closed when that fails. */
 export function buildOn<Result>(db: DatabaseSync, build: (db: DatabaseSync) => Result): Result {
   try {
@@ -51,9 +60,12 @@ const USELESS_CODES: readonly number[] = [11, 26, 1];
 
 /** A database that this program cannot use however often it tries: not one that is full, locked or out of reach. */
 export function isUseless(error: unknown): boolean {
-  if (error instanceof SchemaVersionError) return true;
+  if (error instanceof SchemaVersionError || error instanceof UnsoundDatabaseError) return true;
   return error instanceof Error && 'errcode' in error && USELESS_CODES.includes(Number(error.errcode) & 0xff);
 }
+
+/** The file is damaged somewhere inside. */
+class UnsoundDatabaseError extends Error {}
 
 /** The schema is of another program: newer, or without a way to the version that is asked for. */
 export class SchemaVersionError extends Error {}
