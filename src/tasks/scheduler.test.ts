@@ -183,7 +183,7 @@ describe('the scheduler', { timeout: 20_000 }, () => {
       const one = make('one', { count: 2 });
       const broken: Job = {
         ...make('broken', { count: 0 }).job,
-        // oxlint-disable-next-line require-yield
+        // oxlint-disable-next-line require-yield -- a round that fails before its first task is the case
         async *tasks() {
           throw new Error('nothing to be found');
         },
