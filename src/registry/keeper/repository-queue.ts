@@ -5,32 +5,26 @@
  * Invariants: (1) at most one batch runs; (2) the operations of a batch do not touch each other's keys, so that
  * each is planned against the same state; (3) the state planned against is that of the file, by its fingerprint.
  * Order of writes of a batch: manifests durable -> index.json replaced -> index committed -> files that nothing
- * names any more removed -> answers. A fault before index.json was replaced leaves the repository as it was;
- * after it, the index is read from the file again by the next batch.
+ * names any more removed -> answers. A fault before index.json was replaced leaves the repository as it was; when
+ * the index cannot commit after it, the file is put back; after a crash in between, the index is read from the file.
  */
-import { WHOLE_REPOSITORY } from '#metadata';
-import type { IndexWriter, RepositoryState } from '#metadata';
+import type { RepositoryState } from '#metadata';
 import type { Digest } from '#oci/digest';
-import type { RepoName } from '#oci/repo-name';
 import { RegistryError } from '#oci/errors';
 import { StorageError } from '#storage';
-import type { FileStat, RepositoryStore } from '#storage';
-import type { WeightedLru } from '#lib/weighted-lru';
+import type { RepositoryStore } from '#storage';
 import type { CommitGroup } from './commit-group.ts';
 import { IndexChunks } from './index-chunks.ts';
+import { LayoutMirror } from './layout-mirror.ts';
+import type { MirrorParts } from './layout-mirror.ts';
 import { BatchChooser } from './operation.ts';
 import type { Operation, Plan } from './operation.ts';
 import { keysOf, planOperation } from './plan.ts';
-import { readLayout } from './reconcile.ts';
 
-export interface QueueParts {
-  readonly index: IndexWriter;
+export interface QueueParts extends MirrorParts {
   readonly group: CommitGroup;
-  readonly chunks: WeightedLru<RepoName, IndexChunks>;
   /** The wall clock, milliseconds since the epoch. */
   readonly nowMs: () => number;
-  /** Hears of damage and of files that cannot be used. */
-  readonly report: (repo: RepoName, digest: string | null, problem: string) => void;
 }
 
 interface Job {
@@ -51,12 +45,14 @@ const CONFLICTS_MAX = 5;
 export class RepositoryQueue {
   #store: RepositoryStore;
   #parts: QueueParts;
+  #mirror: LayoutMirror;
   #jobs: Job[] = [];
   #running = false;
 
   constructor(store: RepositoryStore, parts: QueueParts) {
     this.#store = store;
     this.#parts = parts;
+    this.#mirror = new LayoutMirror(store, parts);
   }
 
   get idle(): boolean {
@@ -115,7 +111,7 @@ export class RepositoryQueue {
     let planned: PlannedJob[] = [];
     const progress = { replaced: false };
     try {
-      const state = await this.#currentState();
+      const state = await this.#mirror.currentState();
       planned = await this.#planAll(batch, state);
       await this.#write(
         planned.map(({ plan }) => plan),
@@ -151,6 +147,7 @@ export class RepositoryQueue {
   /** Removes the files that a committed operation leaves behind, and answers it. */
   async #settle({ job, plan }: PlannedJob): Promise<void> {
     try {
+      if (plan.buried.length > 0) await this.#bury(plan.buried);
       if (plan.removedFiles.length > 0) await this.#removeFiles(plan.removedFiles);
     } catch (error) {
       // A blob that is still there was not deleted. A manifest was: its file is but in the way until it is collected.
@@ -214,29 +211,74 @@ export class RepositoryQueue {
       0
     ) {
       const chunks = await this.#chunks();
+      const before = chunks.file(state?.head ?? '', state?.unreadable ?? []);
       for (const entry of removed) chunks.remove(entry.position);
       const positions = chunks.append(added.map((entry) => entry.json));
       const next = await this.#replaceIndex(chunks, state, removed.length + added.length > 0);
       progress.replaced = true;
-      await group.commit({
-        repo: store.name,
-        state: next,
-        removedPositions: removed.map((entry) => entry.position),
-        addedEntries: added.map((entry, at) => ({ ...entry, position: positions[at] as number })),
-        removedManifests,
-        addedManifests,
-        candidates: plans.flatMap((plan) => plan.candidates.map((found) => ({ repo: store.name, ...found }))),
-        revived,
-      });
+      try {
+        await group.commit({
+          repo: store.name,
+          state: next,
+          removedPositions: removed.map((entry) => entry.position),
+          addedEntries: added.map((entry, at) => ({ ...entry, position: positions[at] as number })),
+          removedManifests,
+          addedManifests,
+          candidates: plans.flatMap((plan) =>
+            plan.candidates.map((found) => ({ repo: store.name, ...found })),
+          ),
+          revived,
+        });
+      } catch (error) {
+        progress.replaced = !(await this.#takeBack(state, next, before));
+        throw error;
+      }
       this.#parts.chunks.set(store.name, chunks, chunks.sizeBytes);
     }
     if (plans.some((plan) => plan.removesRepository)) {
       await store.removeLayout();
-      await this.#forget();
+      await this.#mirror.forget();
     }
-    const buried = plans.flatMap((plan) => plan.buried);
+  }
+
+  /**
+   * Puts the file back as it was, after the index could not commit its change: what is refused leaves nothing behind.
+   * Gives whether that could be done; if not, the next batch takes the new file in.
+   */
+  async #takeBack(
+    before: RepositoryState | null,
+    replaced: RepositoryState,
+    pieces: readonly Buffer[],
+  ): Promise<boolean> {
+    const { name } = this.#store;
+    if (before?.fingerprint === replaced.fingerprint) return true;
+    try {
+      if (before === null) await this.#store.removeLayout();
+      else {
+        const { fingerprint } = await this.#store.replaceIndex(pieces, replaced.fingerprint);
+        await this.#noteState({ ...before, fingerprint, problem: null });
+      }
+      return true;
+    } catch (error) {
+      this.#parts.report(name, null, `a change that could not be committed may show later: ${String(error)}`);
+      return false;
+    }
+  }
+
+  /** Without the note the file looks changed, is read again, and is found to say what the index says. */
+  async #noteState(state: RepositoryState): Promise<void> {
+    try {
+      await this.#parts.index.setState(this.#store.name, state);
+    } catch (error) {
+      this.#parts.report(this.#store.name, null, `index.json was put back unnoted: ${String(error)}`);
+    }
+  }
+
+  async #bury(blobs: Plan['buried']): Promise<void> {
     const sinceMs = this.#parts.nowMs();
-    await index.addTombstones(buried.map((blob) => ({ ...blob, repo: store.name, sinceMs })));
+    await this.#parts.index.addTombstones(
+      blobs.map((blob) => ({ ...blob, repo: this.#store.name, sinceMs })),
+    );
   }
 
   /** Makes a later sweep look at blobs, whatever becomes of them. */
@@ -276,85 +318,5 @@ export class RepositoryQueue {
       unreadable,
       problem: null,
     };
-  }
-
-  // --- the file and the index ---
-
-  /** Brings the index up to the file, if another tool changed it, and gives the state; `null`: no repository. */
-  async #currentState(): Promise<RepositoryState | null> {
-    const { index } = this.#parts;
-    const state = await index.findRepository(this.#store.name);
-    const stat = await this.#store.statIndex();
-    if (stat === null) {
-      if (state !== null) await this.#forget();
-      return null;
-    }
-    const doubtful = state !== null && state.doubtfulUntilMs > 0 && Date.now() >= state.doubtfulUntilMs;
-    if (state?.fingerprint === stat.fingerprint && !doubtful) return state;
-    await this.#readAgain(state);
-    return index.findRepository(this.#store.name);
-  }
-
-  async #forget(): Promise<void> {
-    this.#parts.chunks.delete(this.#store.name);
-    await this.#parts.index.removeRepository(this.#store.name);
-    await this.#noteWhole();
-  }
-
-  async #readAgain(state: RepositoryState | null): Promise<void> {
-    const { index, report, chunks } = this.#parts;
-    const name = this.#store.name;
-    chunks.delete(name);
-    const read = await this.#read(state);
-    if (read === null) return;
-    const snapshot = await readLayout(this.#store, index, read, (digest, problem) =>
-      report(name, digest, problem),
-    );
-    if (typeof snapshot !== 'string') {
-      await index.replaceRepository(snapshot);
-      await index.reviveReferenced(name);
-      return this.#noteWhole();
-    }
-    report(name, null, `index.json cannot be used: ${snapshot}`);
-    await this.#keepLastGood(state, read.stat, snapshot, read.bytes);
-  }
-
-  /** What another tool changed may have left garbage of which nobody was told. */
-  async #noteWhole(): Promise<void> {
-    await this.#parts.index.addCandidates([{ repo: this.#store.name, what: WHOLE_REPOSITORY, sinceMs: 0 }]);
-  }
-
-  /** index.json; `null` when there is nothing to be read, which is noted. */
-  async #read(state: RepositoryState | null): Promise<{ bytes: Buffer; stat: FileStat } | null> {
-    try {
-      const read = await this.#store.readIndex();
-      if (read === null) await this.#forget();
-      return read;
-    } catch (error) {
-      const stat = await this.#store.statIndex();
-      if (!(error instanceof StorageError && error.fault === 'invalid') || stat === null) throw error;
-      const problem = `it is too large to be read (${stat.sizeBytes} bytes)`;
-      this.#parts.report(this.#store.name, null, `index.json cannot be used: ${problem}`);
-      await this.#keepLastGood(state, stat, problem, null);
-      return null;
-    }
-  }
-
-  /** Rows of the last good file stay; a file never read well leaves a repository without rows. */
-  async #keepLastGood(
-    state: RepositoryState | null,
-    stat: FileStat,
-    problem: string,
-    bytes: Buffer | null,
-  ): Promise<void> {
-    const { index } = this.#parts;
-    const next = { fingerprint: stat.fingerprint, doubtfulUntilMs: 0, unreadable: [], problem };
-    if (state !== null)
-      return index.setState(this.#store.name, { ...state, ...next, unreadable: state.unreadable });
-    // A file without a byte of text has nothing to lose: a push may begin it anew.
-    const hasNoText = bytes?.every((byte) => byte === 0 || byte === 0x20 || byte === 0x0a) ?? false;
-    const head = hasNoText ? '{"schemaVersion":2' : '';
-    const empty = { entries: [], manifests: [], kept: [], blobs: [] };
-    await index.replaceRepository({ repo: this.#store.name, state: { ...next, head }, ...empty });
   }
 }
