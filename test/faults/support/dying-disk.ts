@@ -11,7 +11,7 @@ export interface Death {
 }
 
 /** Methods of the index that change it: its transactions are whole or not at all. */
-const INDEX_CHANGES = [
+export const INDEX_CHANGES: readonly string[] = [
   'applyChanges',
   'replaceRepository',
   'setState',
@@ -24,6 +24,8 @@ const INDEX_CHANGES = [
   'addTombstones',
   'removeTombstones',
   'clampTimes',
+  'shiftTimes',
+  'reviveReferenced',
   'shiftTimes',
   'reviveReferenced',
 ];
