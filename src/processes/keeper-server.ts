@@ -1,6 +1,7 @@
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import type { Logger } from '#lib/logger';
+import { databaseFault } from '#metadata';
 import { USER_METHODS } from '#registry';
 import type { Keeper, UploadRef } from '#registry';
 import { readFrames, writeFrame } from './frames.ts';
@@ -24,9 +25,17 @@ const METHODS: ReadonlySet<WireMethod> = new Set<WireMethod>([
   ...USER_METHODS.map((name) => `users.${name}` as const),
 ]);
 
+/** Hears of a database whose pages are damaged, after the request that met it was answered. */
+type DamageListener = (error: unknown) => void;
+
 /** Serves the keeper to the serving processes on a Unix socket; a connection that ends gives its claims back. */
-export function serveKeeper(keeper: Keeper, socketPath: string, logger: Logger): Promise<Server> {
-  const server = createServer((socket) => new Connection(keeper, socket, logger));
+export function serveKeeper(
+  keeper: Keeper,
+  socketPath: string,
+  logger: Logger,
+  onDamage: DamageListener = () => undefined,
+): Promise<Server> {
+  const server = createServer((socket) => new Connection(keeper, socket, logger, onDamage));
   const { promise, resolve, reject } = Promise.withResolvers<Server>();
   server.once('error', reject);
   server.listen(socketPath, () => resolve(server));
@@ -35,11 +44,13 @@ export function serveKeeper(keeper: Keeper, socketPath: string, logger: Logger):
 
 class Connection {
   #keeper: Keeper;
+  #onDamage: DamageListener;
   #socket: Socket;
   #claims = new Map<string, UploadRef>();
 
-  constructor(keeper: Keeper, socket: Socket, logger: Logger) {
+  constructor(keeper: Keeper, socket: Socket, logger: Logger, onDamage: DamageListener) {
     this.#keeper = keeper;
+    this.#onDamage = onDamage;
     this.#socket = socket;
     readFrames(socket, (message) => void this.#answer(message as ToKeeper));
     socket.on('error', (error) =>
@@ -55,6 +66,7 @@ class Connection {
       this.#send({ kind: 'result', id: call.id, value });
     } catch (error) {
       this.#send({ kind: 'error', id: call.id, error: toWire(error) });
+      if (databaseFault(error) === 'damaged') setImmediate(() => this.#onDamage(error));
     }
   }
 
