@@ -19,7 +19,7 @@ import { SeededRandom } from './support/seeded-random.ts';
 import { roundsOr, seed, timeoutFor } from './support/settings.ts';
 import { checkFolder } from './support/zot-check.ts';
 
-const ROUNDS = roundsOr(2);
+const ROUNDS = roundsOr(1);
 const REPOS = ['library/app', 'team', 'team/nested'];
 const NAMES = new Set(['index.json', 'oci-layout']);
 

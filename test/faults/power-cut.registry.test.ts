@@ -28,7 +28,7 @@ import { roundsOr, seed, timeoutFor } from './support/settings.ts';
 
 const ROUNDS = roundsOr(1);
 /** States that are looked at in one history; all that are possible would be thousands. */
-const STATES_MAX = 150;
+const STATES_MAX = 90;
 const STATES_PER_MOMENT = 12;
 
 /** What was acknowledged: a text that says what is missing, or null. */

@@ -20,7 +20,7 @@ import { roundsOr, seed, timeoutFor } from './support/settings.ts';
 import { sampleOf, writeRepository } from './support/written-layout.ts';
 import type { WrittenRepository } from './support/written-layout.ts';
 
-const ROUNDS = roundsOr(2);
+const ROUNDS = roundsOr(1);
 const READY_TIMEOUT_MS = 30_000;
 const DAMAGED_EVERY = 100;
 
