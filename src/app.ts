@@ -12,6 +12,7 @@ import type { Logger } from '#lib/logger';
 import type { Prepared } from '#lib/prepared';
 import { StartError } from '#lib/start-error';
 import {
+  DiskReserve,
   heldByZot,
   lockFolder,
   openAccountsForReading,
@@ -81,10 +82,11 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
   if (typeof lock === 'string')
     throw new StartError(`the folder ${config.storage.rootDirectory} is in use: ${lock}`);
   const storage = openStorage(config, options.driver);
-  const { index, records, rebuilt } = openDatabases(folder, logger);
+  const reserve = new DiskReserve(folder);
+  const { index, records, rebuilt } = await reserve.with(() => openDatabases(folder, logger));
   const report = (repo: string, digest: string | null, problem: string): void =>
     logger.warn({ component: 'storage', repository: repo, ...(digest === null ? {} : { digest }) }, problem);
-  const keeper = new LocalKeeper({ storage, index, records, report });
+  const keeper = new LocalKeeper({ storage, index, records, report, reserve });
   await keeper.probeSharing(({ route }) => report(route, null, LACKS_LINKS));
   const stopping = new AbortController();
   const walked = walk({ storage, index, keeper, logger, signal: stopping.signal });

@@ -20,6 +20,12 @@ const FAULTS: Readonly<Record<number, DatabaseFault>> = {
 /** SQLITE_IOERR_SHMSIZE: the file that processes share could not be given its size. */
 const NO_ROOM_TO_SHARE = 10 | (19 << 8);
 
+/** Whether a database has no room left, by the error or by what caused it. */
+export function isFullDatabase(error: unknown): boolean {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return databaseFault(error) === 'full' || databaseFault(cause) === 'full';
+}
+
 /** `null`: the error did not come from a database, or is a mistake in how it was used. */
 export function databaseFault(error: unknown): DatabaseFault | null {
   if (!(error instanceof Error) || !('errcode' in error)) return null;

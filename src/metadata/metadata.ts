@@ -24,7 +24,8 @@ export type {
   ApiKeyUse,
   SessionRecord,
 } from './accounts-contract.ts';
-export { databaseFault } from './database-fault.ts';
+export { databaseFault, isFullDatabase } from './database-fault.ts';
+export { DiskReserve } from './sqlite/disk-reserve.ts';
 export type { DatabaseFault } from './database-fault.ts';
 export { ReopeningIndex } from './reopening-index.ts';
 export type {

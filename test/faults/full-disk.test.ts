@@ -4,11 +4,14 @@
  * databases are on the same disk.
  */
 import assert from 'node:assert/strict';
-import { rm } from 'node:fs/promises';
+import { access, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { describe, test } from 'node:test';
 import type { TestContext } from 'node:test';
-import { startServer } from '../support/server.ts';
+import { startProcess } from '../support/process.ts';
+import { projectRoot, startServer } from '../support/server.ts';
 import type { RunningServer } from '../support/server.ts';
 import { eventually } from './support/eventually.ts';
 import { imageOf, randomContent } from './support/images.ts';
@@ -40,11 +43,7 @@ interface Scene {
 /** A small disk with a server on it that holds two repositories; the disk is not full yet. */
 async function onSmallDisk(
   context: TestContext,
-  options: {
-    workers?: number;
-    storage?: Record<string, unknown>;
-    log?: (root: string) => Record<string, unknown>;
-  },
+  options: { workers?: number; storage?: Record<string, unknown> },
   work: (scene: Scene) => Promise<void>,
 ): Promise<void> {
   const disk = await SmallDisk.mount(DISK_MEGABYTES);
@@ -53,7 +52,6 @@ async function onSmallDisk(
   const config = {
     http: { workers: options.workers ?? 1 },
     storage: { minFreeSpace: 0, ...options.storage },
-    ...(options.log === undefined ? {} : { log: options.log(disk.folder) }),
   };
   const server = await startServer({ root, config });
   const watcher = new IndexWatcher(root, [REPO, 'team']);
@@ -149,24 +147,30 @@ describe('a full disk', { timeout: 120_000 }, () => {
     });
   });
 
-  test('without a byte left goes on deleting what needs no room, and answers the rest with 507', async (context) => {
+  test('without a byte left goes on deleting, with the room of the reserve', async (context) => {
     await onSmallDisk(context, {}, async (scene) => {
+      await eventually(() => access(join(scene.root, '_zot/reserve')), 10_000);
       await scene.disk.fill();
-      const answers: string[] = [];
-      for (const path of ['manifests/latest', 'manifests/other', `blobs/${scene.samples[0]?.loose.digest}`]) {
+      const paths = ['manifests/latest', 'manifests/other', `blobs/${scene.samples[0]?.loose.digest}`];
+      requireRefused(await pushBlob(scene.client, REPO, randomContent(random, 200_000)), scene);
+      for (const path of paths) {
         const answer = await scene.client.send('DELETE', `/v2/${REPO}/${path}`);
-        assert.ok([202, 507].includes(answer.status), answer.body.toString());
-        const gone = (await scene.client.send('GET', `/v2/${REPO}/${path}`)).status === 404;
-        assert.equal(gone, answer.status === 202, `${path} was answered with ${answer.status}`);
-        answers.push(`${path.slice(0, 9)} ${answer.status}`);
-      }
-      context.diagnostic(answers.join(', '));
-      await scene.disk.free();
-      for (const path of ['manifests/latest', 'manifests/other', `blobs/${scene.samples[0]?.loose.digest}`]) {
-        const answer = await scene.client.send('DELETE', `/v2/${REPO}/${path}`);
-        assert.ok([202, 404].includes(answer.status), answer.body.toString());
+        assert.equal(answer.status, 202, answer.body.toString());
+        assert.equal((await scene.client.send('GET', `/v2/${REPO}/${path}`)).status, 404);
       }
       assert.deepEqual((await readLayouts(scene.root)).faults, []);
+    });
+  });
+
+  test('without a byte left and without the reserve refuses deletes, and leaves everything as it was', async (context) => {
+    await onSmallDisk(context, {}, async (scene) => {
+      await eventually(() => access(join(scene.root, '_zot/reserve')), 10_000);
+      await rm(join(scene.root, '_zot/reserve'));
+      await scene.disk.fill();
+      for (const path of ['manifests/latest', 'manifests/other', `blobs/${scene.samples[0]?.loose.digest}`]) {
+        requireRefused(await scene.client.send('DELETE', `/v2/${REPO}/${path}`), scene);
+      }
+      await requireUnchanged(scene);
     });
   });
 
@@ -224,15 +228,33 @@ describe('a full disk', { timeout: 120_000 }, () => {
     });
   });
 
-  test('that holds the log as well stops neither requests nor the server', async (context) => {
-    const log = (folder: string): Record<string, unknown> => ({ output: join(folder, 'zot.log') });
+  test('that holds the log alone stops neither requests nor the server', async (context) => {
     const disk = await SmallDisk.mount(2);
     if (typeof disk === 'string') return context.skip(disk);
-    await disk.unmount();
-    await onSmallDisk(context, {}, async (scene) => {
-      void log;
-      await scene.disk.fill();
-      await requireUnchanged(scene);
-    });
+    const root = await mkdtemp(join(tmpdir(), 'zot-full-log-'));
+    const configFile = join(root, 'config.json');
+    const output = join(disk.folder, 'zot.log');
+    const http = { address: '127.0.0.1', port: '0', workers: 1 };
+    const config = { storage: { rootDirectory: join(root, 'data') }, http, log: { level: 'info', output } };
+    await writeFile(configFile, JSON.stringify(config));
+    const command = [process.execPath, join(projectRoot, 'src/bin/zot.ts'), 'serve', configFile];
+    const running = startProcess({ command, cwd: root, env: {} });
+    try {
+      // The log is in the file: people are told on standard error.
+      const url = await running.waitForLine((line) => /ready at (\S+),/.exec(line)?.[1] ?? null, 30_000);
+      const samples = [await fillRepository(url, REPO)];
+      const expected = await answersOf(url, samples);
+      await disk.fill();
+      for (let round = 0; round < 5; round += 1) assert.deepEqual(await answersOf(url, samples), expected);
+      await disk.free();
+      assert.deepEqual(await answersOf(url, samples), expected);
+      assert.equal(await running.stop(20_000), 0);
+      const lines = (await readFile(output, 'utf8')).trim().split('\n');
+      assert.match(lines.at(-1) ?? '', /"stopped"/);
+    } finally {
+      await running.kill();
+      await disk.unmount();
+      await rm(root, { recursive: true, force: true });
+    }
   });
 });

@@ -1,7 +1,8 @@
 import { KeyedLock } from '#lib/keyed-lock';
 import { WeightedLru } from '#lib/weighted-lru';
 import { UPLOADS, WHOLE_REPOSITORY } from '#metadata';
-import type { IndexWriter, PullCount, PushRecord, Records } from '#metadata';
+import { isFullDatabase } from '#metadata';
+import type { DiskReserve, IndexWriter, PullCount, PushRecord, Records } from '#metadata';
 import type { Digest } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
 import type { Reference } from '#oci/reference';
@@ -26,6 +27,8 @@ export interface KeeperParts {
   readonly report: QueueParts['report'];
   /** The wall clock, milliseconds since the epoch; absent: that of the machine. */
   readonly nowMs?: () => number;
+  /** Room to be given up for deletes on a full disk. */
+  readonly reserve?: DiskReserve;
 }
 
 /** Serialised index files held in memory, all repositories together. */
@@ -52,6 +55,7 @@ export class LocalKeeper implements Keeper {
   #walked = false;
   #nowMs: () => number;
   #report: QueueParts['report'];
+  #reserve: DiskReserve | null;
 
   constructor(parts: KeeperParts) {
     this.#storage = parts.storage;
@@ -59,6 +63,7 @@ export class LocalKeeper implements Keeper {
     this.#records = parts.records;
     this.#report = parts.report;
     this.#nowMs = parts.nowMs ?? Date.now;
+    this.#reserve = parts.reserve ?? null;
     this.#sharing = new BlobSharing(parts.storage, parts.index);
     this.users = localUserDesk(parts.records.accounts);
     this.#queueParts = {
@@ -68,7 +73,10 @@ export class LocalKeeper implements Keeper {
       report: parts.report,
       nowMs: this.#nowMs,
     };
-    this.#flushTimer = setInterval(() => void this.#flushRecords(), RECORDS_FLUSH_MS);
+    this.#flushTimer = setInterval(() => {
+      void this.#flushRecords();
+      void this.#reserve?.renew();
+    }, RECORDS_FLUSH_MS);
     this.#flushTimer.unref();
   }
 
@@ -280,10 +288,17 @@ export class LocalKeeper implements Keeper {
       this.#queues.set(repo, queue);
     }
     try {
-      await queue.run(operation);
+      await this.#run(queue, operation);
     } finally {
       if (queue.idle && this.#queues.get(repo) === queue) this.#queues.delete(repo);
     }
+  }
+
+  /** What frees room may need some first: on a full disk the reserve is given up for it. */
+  async #run(queue: RepositoryQueue, operation: Operation): Promise<void> {
+    const freesRoom = operation.kind !== 'push' && operation.kind !== 'refresh';
+    if (!freesRoom || this.#reserve === null) return queue.run(operation);
+    return this.#reserve.with(() => queue.run(operation), isFull);
   }
 
   // --- records ---
@@ -332,4 +347,8 @@ async function linked(target: RepositoryStore, source: RepositoryStore, digest: 
     if (error instanceof StorageError && error.fault === 'missing') return false;
     throw error;
   }
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof StorageError ? error.fault === 'full' : isFullDatabase(error);
 }

@@ -1,12 +1,19 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { mkdtemp, open, rm, rmdir, statfs } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import process from 'node:process';
 import { promisify } from 'node:util';
 
 const run = promisify(execFile);
 const BLOCK = Buffer.alloc(64 * 1024, 'f');
+
+/** Mounted still, so that a test process that ends early leaves nothing behind. */
+const mounted = new Set<string>();
+process.on('exit', () => {
+  for (const folder of mounted) spawnSync('umount', ['-l', folder]);
+});
 
 /** A file system of its own with little room, that can be filled to the last byte. */
 export class SmallDisk {
@@ -21,6 +28,7 @@ export class SmallDisk {
     const folder = await mkdtemp(join(tmpdir(), 'zot-small-disk-'));
     try {
       await run('mount', ['-t', 'tmpfs', '-o', `size=${sizeMegabytes}m`, 'tmpfs', folder]);
+      mounted.add(folder);
       return new SmallDisk(folder);
     } catch (error) {
       await rmdir(folder);
@@ -53,6 +61,7 @@ export class SmallDisk {
 
   async unmount(): Promise<void> {
     await run('umount', ['-l', this.folder]);
+    mounted.delete(this.folder);
     await rmdir(this.folder);
   }
 }
