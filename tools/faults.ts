@@ -5,8 +5,8 @@ import { parseArgs } from 'node:util';
 import { rootFolder } from './build/paths.ts';
 
 /**
- * `npm run faults`: the fault suite at any size. Every suite repeats its varying part `--rounds` times with choices that
- * follow from `--seed`; the seed is printed, so that a failure can be repeated.
+ * `npm run faults`: the fault suite at any size. Every suite repeats its varying part `--rounds` times with choices
+ * that follow from `--seed`; the seed is printed, so that a failure can be repeated.
  */
 const usage = `npm run faults -- [--rounds N] [--seed S] [--only NAME]
 

@@ -4,6 +4,7 @@ import type { Server, Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { ControlRefusal } from './contract.ts';
 import type { ControlArguments, ControlCommands, ControlHost } from './contract.ts';
+import { controlSocketPath } from './socket-path.ts';
 
 /** One line of JSON each way, then as many as the work has to tell: `progress`, and at last `result` or `error`. */
 export type ControlReply =
@@ -18,8 +19,24 @@ export interface ControlRequest {
 
 const REQUEST_BYTES_MAX = 1024 * 1024;
 
-/** Answers commands on the folder's control socket, which only this user can reach. */
-export function serveControl(path: string, commands: ControlCommands, host: ControlHost): Promise<Server> {
+/**
+ * Answers commands on the control socket of a folder, which only this user can reach. A server that cannot have one
+ * (some file systems know no sockets) serves all the same, and says so.
+ */
+export async function serveControl(
+  ownFolder: string,
+  commands: ControlCommands,
+  host: ControlHost,
+): Promise<{ close(): void }> {
+  try {
+    return await listen(controlSocketPath(ownFolder), commands, host);
+  } catch (error) {
+    host.logger.warn({ component: 'control', error }, 'commands such as "zot gc" cannot reach this server');
+    return { close: () => undefined };
+  }
+}
+
+function listen(path: string, commands: ControlCommands, host: ControlHost): Promise<Server> {
   // The folder's lock is ours: a socket that is there was left by a process that is gone.
   rmSync(path, { force: true });
   const server = createServer((socket) => answer(socket, commands, host));

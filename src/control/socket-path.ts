@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, realpathSync } from 'node:fs';
+import { lstatSync, mkdirSync, realpathSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 
@@ -17,5 +17,9 @@ export function controlSocketPath(ownFolder: string): string {
   const name = createHash('sha256').update(real).digest('hex').slice(0, 24);
   const folder = join(tmpdir(), `zot-control-${userInfo().uid}`);
   mkdirSync(folder, { recursive: true, mode: 0o700 });
+  // Whoever made it before us could listen there in our place.
+  const { uid, mode } = lstatSync(folder);
+  if (uid !== userInfo().uid || (mode & 0o077) !== 0)
+    throw new Error(`${folder} is not private to this user`);
   return join(folder, `${name}.sock`);
 }

@@ -1,7 +1,6 @@
 import { rmSync } from 'node:fs';
 import { openKeeperSide, startTasks } from '../app.ts';
 import { serveControl } from '../control/control-server.ts';
-import { controlSocketPath } from '../control/socket-path.ts';
 import { runChild } from './child.ts';
 import { serveKeeper } from './keeper-server.ts';
 
@@ -12,7 +11,7 @@ export function main(): Promise<number> {
     // Left by a keeper that was killed.
     rmSync(order.socketPath, { force: true });
     const server = await serveKeeper(side.keeper, order.socketPath, log.logger);
-    const control = await serveControl(controlSocketPath(side.ownFolder), side.commands, side.host);
+    const control = await serveControl(side.ownFolder, side.commands, side.host);
     startTasks(side);
     return {
       prepare: (config) => side.prepare(config),

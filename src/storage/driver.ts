@@ -77,6 +77,8 @@ export interface PutOptions {
   readonly ifFingerprint?: Fingerprint | null;
   /** For `link`: throw `invalid` instead of copying where the bytes cannot be shared (too many links). */
   readonly mustShare?: boolean;
+  /** For `link`: the caller knows that the bytes of `from` are durable already. */
+  readonly sourceIsDurable?: boolean;
 }
 
 export interface DurabilityOptions {

@@ -65,11 +65,11 @@ export class RepositoryStore {
     return this.#driver.delete(blobPath(this.name, digest), { durable: this.#durable });
   }
 
-  /** Makes a blob of another repository of the same store stand here too; `mustShare` as in `PutOptions`. */
+  /** Makes a blob of another repository of the same store stand here too; `how` as in `PutOptions`. */
   async mountBlob(
     from: RepositoryStore,
     digest: Digest,
-    how: { readonly mustShare: boolean } = { mustShare: false },
+    how: { readonly mustShare?: boolean; readonly sourceIsDurable?: boolean } = {},
   ): Promise<void> {
     const options = { ...this.#putOptions(), ...how };
     await this.#driver.link(blobPath(from.name, digest), blobPath(this.name, digest), options);

@@ -162,7 +162,7 @@ describe('a full disk', { timeout: 120_000 }, () => {
     });
   });
 
-  test('without a byte left and without the reserve refuses deletes, and leaves everything as it was', async (context) => {
+  test('with neither a byte nor the reserve refuses deletes, and leaves all as it was', async (context) => {
     await onSmallDisk(context, {}, async (scene) => {
       await eventually(() => access(join(scene.root, '_zot/reserve')), 10_000);
       await rm(join(scene.root, '_zot/reserve'));

@@ -79,7 +79,8 @@ export class BlobSharing {
       try {
         // Another size is damage: the push brings what is whole.
         if ((await source.statBlob(digest))?.sizeBytes !== sizeBytes) continue;
-        await target.mountBlob(source, digest, { mustShare: true });
+        // What this process placed or linked before is durable where the store is.
+        await target.mountBlob(source, digest, { mustShare: true, sourceIsDurable: holder === last });
         return holder;
       } catch (error) {
         // Too many links, gone, or out of reach: another place may do, and the upload itself always does.

@@ -33,11 +33,11 @@ const NOT_EMPTY = ['ENOTEMPTY', 'EEXIST', 'EBUSY'];
  * Files in a folder of this machine.
  *
  * Order of writes when durable. `put`: bytes into a staged file, fsync of that file, rename over the name, fsync of
- * the folder that holds the name. `link`: fsync of the source, a staged link to it, rename, fsync of the folder.
- * `move`: rename and fsync of the folder; the bytes are as durable as their writer made them. A folder that is new,
- * or whose name this process never synced, is synced into its parent before it holds anything. A failed fsync is
- * final for the file: it is removed and the call fails, since the kernel may have dropped the pages that a second
- * fsync would report good.
+ * the folder that holds the name. `link`: fsync of the source, a link to it (staged and renamed where the name is
+ * taken), fsync of the folder. `move`: rename and fsync of the folder; the bytes are as durable as their writer made
+ * them. A folder that is new, or whose name this process never synced, is synced into its parent before it holds
+ * anything. A failed fsync is final for the file: it is removed and the call fails, since the kernel may have dropped
+ * the pages that a second fsync would report good.
  */
 export class LocalDriver implements StorageDriver {
   readonly name = 'local';
@@ -150,11 +150,14 @@ export class LocalDriver implements StorageDriver {
     const target = this.#absolute(to);
     const staged = this.#absolute(options.stagingPath);
     try {
-      if (options.durable) await this.#syncFile(this.#absolute(from));
-      await this.#stageCopy(this.#absolute(from), staged, options);
-      await this.#renameInto(staged, target, options.durable);
-      // Renaming one link of an inode over another does nothing and leaves both names (POSIX rename).
-      await this.#unlinkIfThere(staged);
+      const source = this.#absolute(from);
+      if (options.durable && options.sourceIsDurable !== true) await this.#syncFile(source);
+      if (!(await this.#linkAnew(source, target, options.durable))) {
+        await this.#stageCopy(source, staged, options);
+        await this.#renameInto(staged, target, options.durable);
+        // Renaming one link of an inode over another does nothing and leaves both names (POSIX rename).
+        await this.#unlinkIfThere(staged);
+      }
       if (options.durable) await this.#folders.sync(dirname(target));
     } catch (error) {
       throw await this.#discarding(staged, localError(error, from));
@@ -244,13 +247,35 @@ export class LocalDriver implements StorageDriver {
     if ((found?.fingerprint ?? null) !== options.ifFingerprint) throw new StorageError('conflict', path);
   }
 
+  /** Links where nothing is yet, in one step; gives whether that was so. */
+  async #linkAnew(source: string, target: string, durable: boolean): Promise<boolean> {
+    try {
+      await this.#inFolder(dirname(target), durable, () => this.#files.link(source, target));
+    } catch (error) {
+      if (systemCode(error) === 'EEXIST' || NO_LINK.includes(systemCode(error))) return false;
+      throw error;
+    }
+    try {
+      await this.#renewTime(target);
+      return true;
+    } catch (error) {
+      await this.#unlinkIfThere(target);
+      if (NO_LINK.includes(systemCode(error))) return false;
+      throw error;
+    }
+  }
+
+  /** zot's collector judges the age of a blob by this time, and a link shares it with all its names. */
+  async #renewTime(path: string): Promise<void> {
+    const now = new Date();
+    await this.#files.utimes(path, now, now);
+  }
+
   /** A second name for the source's bytes, or, unless they must be shared, a copy where links cannot be had. */
   async #stageCopy(source: string, staged: string, options: PutOptions): Promise<void> {
     try {
       await this.#inFolder(dirname(staged), false, () => this.#files.link(source, staged));
-      // zot's collector judges the age of a blob by this time, and a link shares it with all its names.
-      const now = new Date();
-      await this.#files.utimes(staged, now, now);
+      await this.#renewTime(staged);
     } catch (error) {
       if (!NO_LINK.includes(systemCode(error))) throw error;
       if (options.mustShare === true) throw new StorageError('invalid', staged, { cause: error });

@@ -1,4 +1,4 @@
-/** Every operation that changes a registry, at the level of its operations, on a small folder that is always the same. */
+/** Every operation that changes a registry, as its operations, on a small folder that is always the same. */
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
