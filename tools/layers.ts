@@ -123,7 +123,7 @@ export const layers: readonly Layer[] = [
 ];
 
 /** Where everything is wired together: these may import all that lies below, private files included. */
-export const wiring: readonly string[] = ['app.ts', 'embed.ts', 'bin', 'cli', 'processes'];
+export const wiring: readonly string[] = ['app.ts', 'app', 'embed.ts', 'bin', 'cli', 'processes'];
 
 /** Files that no layer holds back: they run in tests only. */
 export const exemptFiles: readonly string[] = ['**/*.test.ts'];

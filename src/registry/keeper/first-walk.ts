@@ -55,7 +55,7 @@ async function lookAt(repo: RepoName, parts: WalkParts): Promise<void> {
     const [state, stat] = await Promise.all([parts.index.findRepository(repo), store.statIndex()]);
     const doubtful = state !== null && state.doubtfulUntilMs > 0;
     // No repository (yet): perhaps all that a client or a crash left of one.
-    if (state === null && stat === null) return parts.keeper.noteWhole(repo);
+    if (state === null && stat === null) return parts.keeper.garbage.noteWhole(repo);
     if (state === null || state.fingerprint !== stat?.fingerprint || doubtful)
       await parts.keeper.refresh(repo);
   });

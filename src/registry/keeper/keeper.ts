@@ -1,7 +1,5 @@
-import { KeyedLock } from '#lib/keyed-lock';
 import { WeightedLru } from '#lib/weighted-lru';
-import { UPLOADS, WHOLE_REPOSITORY } from '#metadata';
-import { isFullDatabase } from '#metadata';
+import { UPLOADS } from '#metadata';
 import type { DiskReserve, IndexWriter, PullCount, PushRecord, Records } from '#metadata';
 import type { Digest } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
@@ -10,11 +8,11 @@ import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
 import type { RepositoryStore, Storage, Store } from '#storage';
 import { BlobSharing } from './blob-sharing.ts';
+import { Changes } from './changes.ts';
 import { CommitGroup } from './commit-group.ts';
+import { GarbageDesk } from './garbage-desk.ts';
 import type { IndexChunks } from './index-chunks.ts';
 import type { Keeper, ManifestPush, RevokeReason, UploadProgress, UploadRef } from './keeper-contract.ts';
-import type { GarbageRules, Operation } from './operation.ts';
-import { RepositoryQueue } from './repository-queue.ts';
 import type { QueueParts } from './repository-queue.ts';
 import { UploadLedger } from './upload-ledger.ts';
 import { localUserDesk } from './user-desk.ts';
@@ -41,14 +39,14 @@ const RECORDS_GATHERED_MAX = 10_000;
 /** The one that changes things: see `keeper-contract.ts` for what each call promises. */
 export class LocalKeeper implements Keeper {
   readonly users: UserDesk;
+  /** What sweeps ask for. */
+  readonly garbage: GarbageDesk;
   #storage: Storage;
   #index: IndexWriter;
   #records: Records;
-  #queues = new Map<RepoName, RepositoryQueue>();
-  #blobs = new KeyedLock();
+  #changes: Changes;
   #ledger = new UploadLedger();
   #sharing: BlobSharing;
-  #queueParts: QueueParts;
   #pulls: PullCount[] = [];
   #pushes: PushRecord[] = [];
   #flushTimer: NodeJS.Timeout;
@@ -66,13 +64,22 @@ export class LocalKeeper implements Keeper {
     this.#reserve = parts.reserve ?? null;
     this.#sharing = new BlobSharing(parts.storage, parts.index);
     this.users = localUserDesk(parts.records.accounts);
-    this.#queueParts = {
+    const queueParts = {
       index: parts.index,
       group: new CommitGroup(parts.index),
       chunks: new WeightedLru<RepoName, IndexChunks>(CHUNKS_BYTES_MAX),
       report: parts.report,
       nowMs: this.#nowMs,
     };
+    this.#changes = new Changes(parts.storage, queueParts, this.#reserve);
+    this.garbage = new GarbageDesk({
+      storage: parts.storage,
+      index: parts.index,
+      changes: this.#changes,
+      ledger: this.#ledger,
+      noteBlob: (repo, digest) => this.#noteBlob(repo, digest),
+      noteUploads: (repos) => this.noteUploads(repos),
+    });
     this.#flushTimer = setInterval(() => {
       void this.#flushRecords();
       void this.#reserve?.renew();
@@ -98,7 +105,7 @@ export class LocalKeeper implements Keeper {
   async finishUpload(upload: UploadRef, blob: { digest: Digest; sizeBytes: number }): Promise<void> {
     const store = this.#storage.repository(upload.repo);
     try {
-      await this.#onBlob(upload.repo, blob.digest, async () => {
+      await this.#changes.onBlob(upload.repo, blob.digest, async () => {
         await this.#noteBlob(upload.repo, blob.digest);
         const linked = await this.#sharing.share(upload.repo, blob, () =>
           store.finishUpload(upload.id, blob.digest),
@@ -142,7 +149,7 @@ export class LocalKeeper implements Keeper {
     if (found === null || !this.#storage.shareStore(repo, from)) return false;
     if (await this.#index.isTombstoned(from, digest)) return false;
     const target = this.#storage.repository(repo);
-    return this.#onBlob(repo, digest, async () => {
+    return this.#changes.onBlob(repo, digest, async () => {
       await this.#noteBlob(repo, digest);
       // Also where it stands already: a copy left by a process that was killed may never have been synced. Mounted
       // from itself there is nothing to link, but it may have been deleted since it was looked for.
@@ -154,7 +161,9 @@ export class LocalKeeper implements Keeper {
   }
 
   deleteBlob(repo: RepoName, digest: Digest): Promise<void> {
-    return this.#onBlob(repo, digest, () => this.#change(repo, { kind: 'deleteBlob', digest }));
+    return this.#changes.onBlob(repo, digest, () =>
+      this.#changes.change(repo, { kind: 'deleteBlob', digest }),
+    );
   }
 
   /** Noted before it stands here, so that a crash in between leaves no blob that nobody knows of. */
@@ -167,138 +176,33 @@ export class LocalKeeper implements Keeper {
     return found !== null && !(await this.#index.isTombstoned(repo, digest));
   }
 
-  // --- garbage ---
-
-  /** Removes a manifest that is garbage, if it is so still when its turn comes; gives whether it is gone. */
-  collectManifest(repo: RepoName, digest: Digest, rules: GarbageRules, sinceMs: number): Promise<boolean> {
-    return this.#onBlob(repo, digest, async () => {
-      await this.#change(repo, { kind: 'collectManifest', digest, rules, sinceMs });
-      return (await this.#index.findManifest(repo, { kind: 'digest', digest })) === null;
-    });
-  }
-
-  /**
-   * Marks a blob as about to be removed, if nothing needs it and it was not noted again since `sinceMs`; gives
-   * whether it is marked.
-   */
-  buryBlob(repo: RepoName, digest: Digest, sinceMs: number): Promise<boolean> {
-    return this.#onBlob(repo, digest, async () => {
-      await this.#change(repo, { kind: 'buryBlob', digest, sinceMs });
-      return this.#index.isTombstoned(repo, digest);
-    });
-  }
-
-  /** Removes the bytes of a buried blob, if nothing needs it; gives whether it is gone. */
-  collectBlob(repo: RepoName, digest: Digest): Promise<boolean> {
-    return this.#onBlob(repo, digest, async () => {
-      await this.#change(repo, { kind: 'collectBlob', digest });
-      const gone = (await this.#storage.repository(repo).statBlob(digest)) === null;
-      // Needed, or written again: to be judged anew.
-      if (!gone) await this.#noteBlob(repo, digest);
-      await this.#index.removeTombstones(repo, [digest]);
-      return gone;
-    });
-  }
-
-  /** Forgets a blob whose file is gone, though nobody asked for that. */
-  forgetBlob(repo: RepoName, digest: Digest): Promise<void> {
-    return this.#onBlob(repo, digest, async () => {
-      if ((await this.#storage.repository(repo).statBlob(digest)) !== null) return;
-      await this.#index.removeBlobs(repo, [digest]);
-      await this.#index.removeTombstones(repo, [digest]);
-    });
-  }
-
-  /**
-   * Removes a repository that names nothing and holds nothing, if `isOld` says so of its index.json, with folders
-   * that hold nothing; gives whether it was one. An empty one that is too young is noted, to be looked at again.
-   */
-  async removeEmpty(repo: RepoName, isOld: (modifiedMs: number) => boolean): Promise<boolean> {
-    const store = this.#storage.repository(repo);
-    if (!(await store.holdsNothing())) return false;
-    const wasThere = (await this.#index.findRepository(repo)) !== null;
-    await this.#change(repo, { kind: 'removeEmpty', isOld });
-    if ((await this.#index.findRepository(repo)) === null) {
-      await store.removeEmptyFolders();
-      return wasThere;
-    }
-    const entries = await this.#index.listEntries(repo, { afterPosition: -1, limit: 1 });
-    if (entries.length === 0) await this.noteUploads([repo]);
-    return false;
-  }
-
-  /** Makes the next sweep look at all that is in the folder of a repository. */
-  noteWhole(repo: RepoName): Promise<void> {
-    return this.#index.addCandidates([{ repo, what: WHOLE_REPOSITORY, sinceMs: 0 }]);
-  }
-
   /** Notes repositories where uploads were begun, which may be given up one day. */
   async noteUploads(repos: readonly RepoName[]): Promise<void> {
     const sinceMs = this.#nowMs();
     await this.#index.addCandidates(repos.map((repo) => ({ repo, what: UPLOADS, sinceMs })));
   }
 
-  /** Removes an upload that nobody writes to, if `isOld` says so of its file's time; gives whether it is gone. */
-  async collectUpload(upload: UploadRef, isOld: (modifiedMs: number) => boolean): Promise<boolean> {
-    if (this.#ledger.isClaimed(upload)) return false;
-    // Claimed meanwhile, so that no client goes on with it while it is looked at.
-    const progress = await this.#ledger.claim(upload, () => undefined);
-    let gone = false;
-    try {
-      const store = this.#storage.repository(upload.repo);
-      const stat = await store.statUpload(upload.id);
-      if (stat !== null && isOld(stat.modifiedMs)) await store.cancelUpload(upload.id);
-      else if (stat !== null) return false;
-      gone = true;
-    } finally {
-      this.#ledger.release(upload, gone ? null : progress);
-    }
-    return true;
-  }
-
-  /** Naming and removing a blob's bytes exclude each other, so that file and row always agree. */
-  #onBlob<Result>(repo: RepoName, digest: Digest, work: () => Promise<Result>): Promise<Result> {
-    return this.#blobs.run(`${repo} ${digest}`, work);
-  }
-
   // --- manifests ---
 
   async pushManifest(push: ManifestPush): Promise<void> {
-    await this.#change(push.repo, { kind: 'push', push });
+    await this.#changes.change(push.repo, { kind: 'push', push });
     const { repo, digest, tags } = push;
     this.#pushes.push({ repo, digest, tags, pushedMs: this.#nowMs() });
     if (this.#pushes.length > RECORDS_GATHERED_MAX) await this.#flushRecords();
   }
 
   async deleteManifest(repo: RepoName, reference: Reference, tagsMax: number): Promise<void> {
-    if (reference.kind === 'tag') return this.#change(repo, { kind: 'deleteTag', tag: reference.tag });
+    if (reference.kind === 'tag')
+      return this.#changes.change(repo, { kind: 'deleteTag', tag: reference.tag });
     const { digest } = reference;
     // Its file goes too, which an upload of the same bytes must not cross.
-    await this.#onBlob(repo, digest, () => this.#change(repo, { kind: 'deleteManifest', digest, tagsMax }));
+    await this.#changes.onBlob(repo, digest, () =>
+      this.#changes.change(repo, { kind: 'deleteManifest', digest, tagsMax }),
+    );
   }
 
   refresh(repo: RepoName): Promise<void> {
-    return this.#change(repo, { kind: 'refresh' });
-  }
-
-  async #change(repo: RepoName, operation: Operation): Promise<void> {
-    let queue = this.#queues.get(repo);
-    if (queue === undefined) {
-      queue = new RepositoryQueue(this.#storage.repository(repo), this.#queueParts);
-      this.#queues.set(repo, queue);
-    }
-    try {
-      await this.#run(queue, operation);
-    } finally {
-      if (queue.idle && this.#queues.get(repo) === queue) this.#queues.delete(repo);
-    }
-  }
-
-  /** What frees room may need some first: on a full disk the reserve is given up for it. */
-  async #run(queue: RepositoryQueue, operation: Operation): Promise<void> {
-    const freesRoom = operation.kind !== 'push' && operation.kind !== 'refresh';
-    if (!freesRoom || this.#reserve === null) return queue.run(operation);
-    return this.#reserve.with(() => queue.run(operation), isFull);
+    return this.#changes.change(repo, { kind: 'refresh' });
   }
 
   // --- records ---
@@ -347,8 +251,4 @@ async function linked(target: RepositoryStore, source: RepositoryStore, digest: 
     if (error instanceof StorageError && error.fault === 'missing') return false;
     throw error;
   }
-}
-
-function isFull(error: unknown): boolean {
-  return error instanceof StorageError ? error.fault === 'full' : isFullDatabase(error);
 }

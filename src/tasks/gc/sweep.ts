@@ -122,7 +122,8 @@ export class Sweep {
     if (reason !== null) {
       if (ageMs < settings.manifestDelayMs || (await this.#isUnknown(repo))) return false;
       if (reason === 'deleteUntagged' && (await this.#parts.keepUntagged(repo, digest))) return false;
-      if (!settings.dryRun && !(await keeper.collectManifest(repo, digest, rules, sinceMs))) return false;
+      if (!settings.dryRun && !(await keeper.garbage.collectManifest(repo, digest, rules, sinceMs)))
+        return false;
       this.#logManifest(repo, digest, reason);
       this.#report.manifests += 1;
       // It is noted again, as a blob of that age.
@@ -139,7 +140,7 @@ export class Sweep {
     this.#touched.add(repo);
     if (stat === null) {
       // Removed by somebody else; what is remembered of it must not promise it.
-      if (!settings.dryRun) await keeper.forgetBlob(repo, digest);
+      if (!settings.dryRun) await keeper.garbage.forgetBlob(repo, digest);
       return true;
     }
     // Written again after it was noted. Of a time in the future nothing follows: the note alone decides.
@@ -153,7 +154,7 @@ export class Sweep {
       logger.info(facts, 'unreferenced blob');
       return false;
     }
-    if (!(await keeper.buryBlob(repo, digest, sinceMs))) return false;
+    if (!(await keeper.garbage.buryBlob(repo, digest, sinceMs))) return false;
     this.#report.buried += 1;
     return true;
   }
@@ -180,7 +181,7 @@ export class Sweep {
   async #removeBlob(repo: RepoName, digest: Digest): Promise<void> {
     const { storage, keeper, logger } = this.#parts;
     const sizeBytes = (await storage.repository(repo).statBlob(digest))?.sizeBytes ?? 0;
-    if (!(await keeper.collectBlob(repo, digest))) return;
+    if (!(await keeper.garbage.collectBlob(repo, digest))) return;
     this.#report.blobs += 1;
     this.#report.freedBytes += sizeBytes;
     this.#touched.add(repo);
@@ -200,7 +201,7 @@ export class Sweep {
       if (this.#context.signal.aborted) return false;
       let gone: boolean;
       if (settings.dryRun) gone = isOld((await store.statUpload(id))?.modifiedMs ?? Infinity);
-      else gone = await keeper.collectUpload({ repo, id }, isOld);
+      else gone = await keeper.garbage.collectUpload({ repo, id }, isOld);
       if (gone) this.#report.uploads += 1;
       else left += 1;
       await this.#context.pause();
@@ -212,7 +213,7 @@ export class Sweep {
   async #removeIfEmpty(repo: RepoName): Promise<void> {
     const { keeper, settings, clock, logger } = this.#parts;
     const isOld = (modifiedMs: number): boolean => clock.ageMs(modifiedMs) >= settings.delayMs;
-    if (!(await keeper.removeEmpty(repo, isOld))) return;
+    if (!(await keeper.garbage.removeEmpty(repo, isOld))) return;
     this.#report.repositories += 1;
     logger.info({ module: 'gc', repository: repo }, 'removed empty repository');
   }

@@ -1,0 +1,113 @@
+/** The keeper's side: configuration -> every part built, wired, started and stopped in order. */
+import { NO_AUDIT } from '#lib/audit-log';
+import type { AuditLog } from '#lib/audit-log';
+import type { Config } from '#config';
+import type { Logger } from '#lib/logger';
+import type { Prepared } from '#lib/prepared';
+import { StartError } from '#lib/start-error';
+import { DiskReserve, lockFolder } from '#metadata';
+import type { IndexWriter, Records } from '#metadata';
+import { LocalKeeper } from '#registry';
+import { Scheduler, gcJob } from '#tasks';
+import type { Storage, StorageDriver } from '#storage';
+import { ControlCommands, addGcCommands, addTaskCommands, changeTasks, gcParts } from '#control';
+import type { ControlHost } from '#control';
+import { openDatabases, openStorage, ownFolder, walk } from './folder.ts';
+
+/** Background tasks at once, where the configuration leaves it open; each keeps to its share of the time. */
+const DEFAULT_TASK_WORKERS = 2;
+const LACKS_LINKS = 'dedupe is switched off: the file system of this store has no hard links';
+
+/** The keeper's side: the one writer of a storage folder. */
+export interface KeeperSide {
+  readonly keeper: LocalKeeper;
+  readonly storage: Storage;
+  readonly index: IndexWriter;
+  readonly records: Records;
+  /** Background work; empty until `startTasks`. */
+  readonly scheduler: Scheduler;
+  /** Commands of the command line, with what they work on. */
+  readonly commands: ControlCommands;
+  readonly host: ControlHost;
+  /** The folder of our own databases. */
+  readonly ownFolder: string;
+  /** Settles when the whole storage has been looked at. */
+  readonly walked: Promise<void>;
+  /** Makes a changed configuration ready to be in force here. */
+  prepare(config: Config): Promise<Prepared>;
+  close(): Promise<void>;
+}
+
+export interface KeeperOptions {
+  readonly config: Config;
+  readonly logger: Logger;
+  /** Absent: nothing is audited. */
+  readonly audit?: AuditLog;
+  /** Instead of the default store of the configuration. */
+  readonly driver?: StorageDriver;
+  /** False when a command works on a folder that nobody serves. */
+  readonly serving?: boolean;
+}
+
+/**
+ * Locks the root folder, opens its databases and looks at the storage: to the end before it returns when the index
+ * is new, beside the requests otherwise. Throws `StartError`.
+ */
+export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide> {
+  const { config, logger } = options;
+  const folder = ownFolder(config);
+  const lock = lockFolder(folder);
+  if (typeof lock === 'string')
+    throw new StartError(`the folder ${config.storage.rootDirectory} is in use: ${lock}`);
+  const storage = openStorage(config, options.driver);
+  const reserve = new DiskReserve(folder);
+  const { index, records, rebuilt } = await reserve.with(() => openDatabases(folder, logger));
+  const report = (repo: string, digest: string | null, problem: string): void =>
+    logger.warn({ component: 'storage', repository: repo, ...(digest === null ? {} : { digest }) }, problem);
+  const keeper = new LocalKeeper({ storage, index, records, report, reserve });
+  await keeper.probeSharing(({ route }) => report(route, null, LACKS_LINKS));
+  const stopping = new AbortController();
+  const walked = walk({ storage, index, keeper, logger, signal: stopping.signal });
+  if (rebuilt || (await index.listKnownRepositories({ after: '', limit: 1 })).length === 0) await walked;
+  const scheduler = new Scheduler({ workers: config.scheduler.numWorkers || DEFAULT_TASK_WORKERS, logger });
+  const serving = options.serving ?? true;
+  const { audit = NO_AUDIT } = options;
+  const host: ControlHost = { config, logger, audit, keeper, storage, index, records, scheduler, serving };
+  return {
+    keeper,
+    storage,
+    index,
+    records,
+    scheduler,
+    commands: controlCommands(),
+    host,
+    ownFolder: folder,
+    walked,
+    prepare: async (changed) => ({
+      commit: () => changeTasks(host, changed),
+      discard: async () => undefined,
+    }),
+    close: async () => {
+      stopping.abort();
+      await scheduler.close();
+      await walked;
+      await keeper.close();
+      await Promise.all([index.close(), records.close(), storage.close()]);
+      lock.release();
+    },
+  };
+}
+
+/** Every command of the command line that works on a storage folder. */
+function controlCommands(): ControlCommands {
+  const commands = new ControlCommands();
+  addTaskCommands(commands);
+  addGcCommands(commands);
+  return commands;
+}
+
+/** Starts the background work of a folder that is served. */
+export function startTasks(side: KeeperSide): void {
+  const { host } = side;
+  for (const parts of gcParts(host)) if (parts.settings.enabled) side.scheduler.add(gcJob(parts));
+}
