@@ -20,13 +20,14 @@ export function gcParts(host: ControlHost): SweepParts[] {
 const partsOf = new WeakMap<ControlHost, SweepParts[]>();
 
 function makeParts(host: ControlHost): SweepParts[] {
-  const { storage, index, keeper, logger } = host;
+  const { storage, index, keeper, logger, audit } = host;
   const clock = new SweepClock(systemTime);
   return storage.stores.map((store) => ({
     storage,
     index,
     keeper,
     logger,
+    audit,
     store,
     clock,
     get settings() {

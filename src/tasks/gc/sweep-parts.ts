@@ -1,3 +1,4 @@
+import type { AuditLog } from '#lib/audit-log';
 import type { Logger } from '#lib/logger';
 import type { IndexWriter } from '#metadata';
 import type { LocalKeeper } from '#registry';
@@ -11,6 +12,8 @@ export interface SweepParts {
   readonly index: IndexWriter;
   readonly keeper: LocalKeeper;
   readonly logger: Logger;
+  /** Hears of everything that is removed; of a dry run nothing. */
+  readonly audit: AuditLog;
   readonly clock: SweepClock;
   readonly store: Store;
   readonly settings: GcSettings;

@@ -124,7 +124,7 @@ export class Sweep {
       if (reason === 'deleteUntagged' && (await this.#parts.keepUntagged(repo, digest))) return false;
       if (!settings.dryRun && !(await keeper.garbage.collectManifest(repo, digest, rules, sinceMs)))
         return false;
-      this.#logManifest(repo, digest, reason);
+      this.#noteManifest(repo, digest, reason);
       this.#report.manifests += 1;
       // It is noted again, as a blob of that age.
       return false;
@@ -179,18 +179,19 @@ export class Sweep {
   }
 
   async #removeBlob(repo: RepoName, digest: Digest): Promise<void> {
-    const { storage, keeper, logger } = this.#parts;
+    const { storage, keeper, logger, audit } = this.#parts;
     const sizeBytes = (await storage.repository(repo).statBlob(digest))?.sizeBytes ?? 0;
     if (!(await keeper.garbage.collectBlob(repo, digest))) return;
     this.#report.blobs += 1;
     this.#report.freedBytes += sizeBytes;
     this.#touched.add(repo);
     logger.debug({ module: 'gc', repository: repo, digest }, 'blob removed');
+    audit.removal({ module: 'gc', repository: repo, digest, reason: 'unreferenced blob' });
   }
 
   /** Removes uploads that nobody has written to for the delay; gives whether none is left. */
   async #removeUploads(repo: RepoName): Promise<boolean> {
-    const { storage, keeper, settings, clock } = this.#parts;
+    const { storage, keeper, settings, clock, audit } = this.#parts;
     const isOld = (modifiedMs: number): boolean => {
       const ageMs = clock.ageMs(modifiedMs);
       return ageMs < 0 || ageMs >= settings.delayMs;
@@ -204,6 +205,8 @@ export class Sweep {
       else gone = await keeper.garbage.collectUpload({ repo, id }, isOld);
       if (gone) this.#report.uploads += 1;
       else left += 1;
+      if (gone && !settings.dryRun)
+        audit.removal({ module: 'gc', repository: repo, reason: 'abandoned upload' });
       await this.#context.pause();
     }
     this.#touched.add(repo);
@@ -211,11 +214,12 @@ export class Sweep {
   }
 
   async #removeIfEmpty(repo: RepoName): Promise<void> {
-    const { keeper, settings, clock, logger } = this.#parts;
+    const { keeper, settings, clock, logger, audit } = this.#parts;
     const isOld = (modifiedMs: number): boolean => clock.ageMs(modifiedMs) >= settings.delayMs;
     if (!(await keeper.garbage.removeEmpty(repo, isOld))) return;
     this.#report.repositories += 1;
     logger.info({ module: 'gc', repository: repo }, 'removed empty repository');
+    audit.removal({ module: 'gc', repository: repo, reason: 'empty repository' });
   }
 
   async #isUnknown(repo: RepoName): Promise<boolean> {
@@ -229,12 +233,14 @@ export class Sweep {
     return true;
   }
 
-  #logManifest(repo: RepoName, digest: Digest, reason: string): void {
-    const { logger, settings } = this.#parts;
+  #noteManifest(repo: RepoName, digest: Digest, reason: string): void {
+    const { logger, settings, audit } = this.#parts;
     const facts = { module: 'gc', repository: repo, reference: digest, digest, decision: 'delete', reason };
     logger.info(
       { ...facts, 'dry-run': settings.dryRun },
       reason === 'deleteUntagged' ? 'removed untagged manifest' : 'removed manifest without reference',
     );
+    if (!settings.dryRun)
+      audit.removal({ module: 'gc', repository: repo, reference: digest, digest, reason });
   }
 }

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import { NO_AUDIT } from '#lib/audit-log';
 import type { IndexWriter } from '#metadata';
 import type { StorageDriver } from '#storage';
 import { Sweep, SweepClock, emptyReport } from '#tasks';
@@ -96,6 +97,7 @@ export class CollectedRegistry {
       index,
       keeper,
       logger: pino({ level: 'silent' }),
+      audit: NO_AUDIT,
       clock: this.#sweepClock,
       store: storage.stores[0] as SweepParts['store'],
       settings,

@@ -1,0 +1,94 @@
+/** What collection removes is in the audit log, each thing with its reason; what it only would remove is not. */
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import { main } from '../../../src/cli/main.ts';
+import { startServer, type RunningServer } from '../../support/server.ts';
+import { eventually } from '../access/sign-in.ts';
+import { contentOf, imageOf } from '../support/content.ts';
+
+type Line = Readonly<Record<string, unknown>>;
+
+const image = imageOf('removed');
+const blobs = [image.config, ...image.layers];
+const orphan = contentOf('nobody names this', 'application/octet-stream');
+const PATIENCE_MS = 60_000;
+
+describe('removals in the audit log', { timeout: 120_000 }, () => {
+  let folder: string;
+  let audit: string;
+  let server: RunningServer;
+  before(async () => {
+    folder = await mkdtemp(path.join(tmpdir(), 'zot-removals-'));
+    audit = path.join(folder, 'audit.log');
+    server = await startServer({
+      root: path.join(folder, 'data'),
+      config: {
+        http: { workers: 2 },
+        storage: { gc: true, gcDelay: '1s', gcInterval: '1s' },
+        log: { audit },
+      },
+    });
+  });
+  after(async () => {
+    await server.stop();
+    await rm(folder, { recursive: true });
+  });
+
+  const removals = async (): Promise<Line[]> => {
+    const lines = (await readFile(audit, 'utf8')).split('\n').filter((line) => line.includes('"removed"'));
+    return lines.map((line) => JSON.parse(line) as Line);
+  };
+
+  const call = async (method: string, target: string, body?: Buffer, type = 'application/octet-stream') => {
+    const answer = await fetch(`${server.url}${target}`, {
+      method,
+      headers: { 'content-type': type },
+      ...(body === undefined ? {} : { body: Buffer.from(body) }),
+    });
+    assert.ok(answer.ok, `${method} ${target}: ${answer.status} ${await answer.text()}`);
+    await answer.arrayBuffer().catch(() => undefined);
+  };
+
+  it('are those of manifests, blobs, uploads and repositories', async () => {
+    for (const { bytes, digest } of [...blobs, orphan])
+      await call('POST', `/v2/app/blobs/uploads/?digest=${digest}`, bytes);
+    await call('PUT', '/v2/app/manifests/v1', image.manifest.bytes, image.manifest.mediaType);
+    await call('POST', '/v2/app/blobs/uploads/');
+    await eventually(async () => (await removals()).length >= 2, PATIENCE_MS, 'the orphan and the upload go');
+    const first = await removals();
+    assert.deepEqual(
+      first.map(({ digest = 'none', reason }) => `${String(reason)} ${String(digest)}`).toSorted(),
+      ['abandoned upload none', `unreferenced blob ${orphan.digest}`],
+    );
+    await call('DELETE', '/v2/app/manifests/v1');
+    const isDone = async (): Promise<boolean> =>
+      (await removals()).some(({ reason }) => reason === 'empty repository');
+    await eventually(isDone, PATIENCE_MS, 'all of it goes');
+    const later = (await removals()).slice(first.length);
+    const expected = [
+      `deleteUntagged ${image.manifest.digest}`,
+      'empty repository none',
+      ...[...blobs, image.manifest].map(({ digest }) => `unreferenced blob ${digest}`),
+    ];
+    assert.deepEqual(
+      later.map(({ digest = 'none', reason }) => `${String(reason)} ${String(digest)}`).toSorted(),
+      expected.toSorted(),
+    );
+    for (const line of [...first, ...later]) {
+      assert.deepEqual([line['module'], line['repository'], line['decision']], ['gc', 'app', 'delete']);
+      assert.equal(line['process'], 'keeper');
+    }
+  });
+
+  it('are none of a dry run', async () => {
+    const { length } = await removals();
+    await call('POST', `/v2/dry/blobs/uploads/?digest=${orphan.digest}`, orphan.bytes);
+    const quiet = { stdout: { write: () => '' }, stderr: process.stderr };
+    assert.equal(await main(['gc', server.configFile, '--dry-run'], 'zot', quiet), 0);
+    const since = (await removals()).slice(length);
+    assert.deepEqual(since, []);
+  });
+});
