@@ -1,5 +1,7 @@
+import type { Config } from '#config';
 import type { Extension, ExtensionHost } from '#extension';
 import type { Handler } from '#http';
+import { signInMethods } from './sign-in-methods.ts';
 
 const URL = '/v2/_zot/ext/mgmt';
 
@@ -23,14 +25,16 @@ export const mgmt: Extension = {
 
 function answer(host: ExtensionHost): Handler {
   const { version, commit, binaryType, distributionSpec } = host.buildInfo;
-  const body = JSON.stringify({
-    distSpecVersion: distributionSpec,
-    commit,
-    releaseTag: version,
-    binaryType,
-    http: { auth: {} },
-  });
-  // As bytes, since the framework would add a charset to a text.
-  const bytes = Buffer.from(body);
-  return (_request, reply) => reply.header('content-type', 'application/json').send(bytes);
+  const bodyOf = (config: Config): Buffer => {
+    const auth = signInMethods(config);
+    const about = { distSpecVersion: distributionSpec, commit, releaseTag: version, binaryType };
+    // As bytes, since the framework would add a charset to a text.
+    return Buffer.from(JSON.stringify({ ...about, http: { auth } }));
+  };
+  const bodies = new WeakMap<Config, Buffer>();
+  return (_request, reply, { config }) => {
+    const body = bodies.get(config) ?? bodyOf(config);
+    bodies.set(config, body);
+    return reply.header('content-type', 'application/json').send(body);
+  };
 }
