@@ -74,7 +74,7 @@ export async function openAccess(
       realm: config.http.realm,
       sessions: configured.some(({ method }) => method === 'session') ? shared.sessions : null,
       apiKeys: configured.some(({ method }) => method === 'apikey') ? shared.apiKeys : null,
-      tokens: tokenEndpoint(config, shared),
+      tokens: tokenEndpoint(config, parts, shared),
       openid: await openOpenid(config, parts, shared.openidStateKey),
       closeShared: () => shared.close(),
     });
@@ -84,6 +84,10 @@ export async function openAccess(
   }
 }
 
-function tokenEndpoint(config: Config, { oidc, ownTokens }: SharedMethods): TokenEndpoint | null {
-  return oidc === null && ownTokens === null ? null : new TokenEndpoint({ config, oidc, own: ownTokens });
+function tokenEndpoint(
+  config: Config,
+  { audit }: AccessParts,
+  { oidc, ownTokens: own }: SharedMethods,
+): TokenEndpoint | null {
+  return oidc === null && own === null ? null : new TokenEndpoint({ config, oidc, own, audit });
 }

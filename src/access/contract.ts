@@ -274,6 +274,8 @@ export interface AuditEvent {
   readonly subject: string;
   readonly object: string;
   readonly outcome: 'allowed' | 'refused';
+  /** The address of the client, without port; '' on a Unix socket. */
+  readonly clientIP: string;
   readonly reason?: string;
   readonly digest?: Digest;
 }

@@ -135,6 +135,7 @@ function watchConfig(
     config,
     load: () => loadConfig(path),
     logger: log.logger,
+    audit: log.audit,
     prepare: async (changed) => {
       requireFeatures(changed, { strict, logger: log.logger });
       const prepared = await running.prepare(changed);

@@ -29,12 +29,14 @@ export interface AuditedRequest {
   readonly reason?: string;
 }
 
-/** Something that is no request: a sign-in, a key that ended. */
+/** Something that is no request, or more than one: a sign-in, a token that was given out, a changed policy. */
 export interface AuditedEvent {
   readonly action: string;
   readonly subject: string;
   readonly object: string;
   readonly outcome: 'allowed' | 'refused';
+  /** The address of the client, without port; absent where no client did it. */
+  readonly clientIP?: string;
   readonly reason?: string;
   readonly digest?: string;
 }

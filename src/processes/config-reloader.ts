@@ -8,6 +8,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ConfigError, filesOfConfig, formatProblem, halfGuarded, mergeReloadable, redact } from '#config';
 import type { Config, LoadedConfig } from '#config';
+import type { AuditLog } from '#lib/audit-log';
 import type { Logger } from '#lib/logger';
 import type { Prepared } from '#lib/prepared';
 import { StartError } from '#lib/start-error';
@@ -23,6 +24,8 @@ export interface ReloaderParts {
   /** Prepares every part of the server; throws `StartError` when one refuses. */
   readonly prepare: (config: Config) => Promise<Prepared>;
   readonly logger: Logger;
+  /** Hears of every change, taken over or refused. */
+  readonly audit: AuditLog;
 }
 
 /** zot's words, which users look for. */
@@ -77,7 +80,12 @@ export class ConfigReloader {
       await this.#take(wanted);
     } catch (error) {
       this.#logger.error({ problems: problemsOf(error), generation: this.#generation }, FAILED);
+      this.#auditReload('refused');
     }
+  }
+
+  #auditReload(outcome: 'allowed' | 'refused'): void {
+    this.#parts.audit.event({ action: 'reload', subject: '', object: this.#parts.path, outcome });
   }
 
   async #take(wanted: Config): Promise<void> {
@@ -92,6 +100,7 @@ export class ConfigReloader {
     this.#watched.watch(this.#files(wanted));
     const { applied, needsRestart } = merged;
     const generation = this.#generation;
+    this.#auditReload('allowed');
     this.#logger.info({ generation, changed: applied, 'reloaded params': redact(merged.config) }, LOADED);
     if (needsRestart.length > 0)
       this.#logger.warn({ generation, keys: needsRestart }, 'these changes wait for a restart');

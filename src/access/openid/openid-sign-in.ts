@@ -56,7 +56,7 @@ export class OpenidSignIn implements OpenidDesk {
       const location = await provider.begin(state, this.#redirectUri(name, request));
       return { location: location.href, cookies: [states.cookie(state)] };
     } catch (error) {
-      throw this.#refusal(name, error);
+      throw this.#refusal(name, request, error);
     }
   }
 
@@ -65,8 +65,13 @@ export class OpenidSignIn implements OpenidDesk {
     const provider = this.#provider(name);
     const state = states.read(request, name, now());
     if (state === null)
-      throw this.#refusal(name, new ProviderError('nobody began to sign in here, or long ago', false));
-    await this.#requireUnused(name, state);
+      throw this.#refusal(
+        name,
+        request,
+        new ProviderError('nobody began to sign in here, or long ago', false),
+      );
+    if (await this.#isUsed(state))
+      throw this.#refusal(name, request, new ProviderError('the callback was used before', false));
     const returned = new URL(this.#redirectUri(name, request));
     const question = request.url.indexOf('?');
     returned.search = question === -1 ? '' : request.url.slice(question);
@@ -74,11 +79,13 @@ export class OpenidSignIn implements OpenidDesk {
     try {
       found = await provider.finish(state, returned);
     } catch (error) {
-      throw this.#refusal(name, error);
+      throw this.#refusal(name, request, error);
     }
     const user = { ...found, origin: `openid:${name}`, provider: name, proof: null };
     await this.#noteUsed(state, user);
-    this.#parts.audit({ action: 'sign-in', subject: user.username, object: user.origin, outcome: 'allowed' });
+    const { username: subject, origin: object } = user;
+    const clientIP = request.clientAddress;
+    this.#parts.audit({ action: 'sign-in', subject, object, outcome: 'allowed', clientIP });
     return { user, callbackUi: safeCallback(state.callbackUi, config), cookies: [states.expiredCookie] };
   }
 
@@ -118,9 +125,8 @@ export class OpenidSignIn implements OpenidDesk {
     return `${origin}${CALLBACK}${name}`;
   }
 
-  async #requireUnused(name: string, state: SignInState): Promise<void> {
-    const used = await this.#parts.accounts.findSession(usedStateHash(state));
-    if (used !== null) throw this.#refusal(name, new ProviderError('the callback was used before', false));
+  async #isUsed(state: SignInState): Promise<boolean> {
+    return (await this.#parts.accounts.findSession(usedStateHash(state))) !== null;
   }
 
   async #noteUsed(state: SignInState, { username }: SignedIn): Promise<void> {
@@ -138,7 +144,7 @@ export class OpenidSignIn implements OpenidDesk {
   }
 
   /** What the client gets to know: that it failed, and whether trying again may help. */
-  #refusal(name: string, error: unknown): RegistryError {
+  #refusal(name: string, { clientAddress: clientIP }: AccessRequest, error: unknown): RegistryError {
     if (!(error instanceof ProviderError)) throw error;
     this.#warn(name, error);
     const headers = { 'set-cookie': [this.#parts.states.expiredCookie], 'cache-control': 'no-store' };
@@ -147,7 +153,8 @@ export class OpenidSignIn implements OpenidDesk {
       return new RegistryError('UNAVAILABLE', { message, retryAfterSeconds: 5, headers, cause: error });
     }
     const object = `openid:${name}`;
-    this.#parts.audit({ action: 'sign-in', subject: '', object, outcome: 'refused', reason: error.message });
+    const reason = error.message;
+    this.#parts.audit({ action: 'sign-in', subject: '', object, outcome: 'refused', clientIP, reason });
     return new RegistryError('UNAUTHORIZED', { message: 'signing in did not succeed, begin again', headers });
   }
 

@@ -105,7 +105,7 @@ describe('signing in with a password', { timeout: 60_000 }, () => {
     assert.equal(await nameOf('alice', 'secret'), 'alice');
     assert.equal(source.asked, 1);
     assert.deepEqual(audited, [
-      { action: 'sign-in', subject: 'alice', object: 'htpasswd', outcome: 'allowed' },
+      { action: 'sign-in', subject: 'alice', object: 'htpasswd', outcome: 'allowed', clientIP: '10.0.0.1' },
     ]);
   });
 

@@ -110,7 +110,8 @@ export class PasswordSignIn {
     try {
       const verified = await this.#askSources({ ...credentials, source: address, known: admission.known });
       outcome = verified === null ? 'wrong' : 'right';
-      return verified === null ? this.#wrong(tag, username, stamp) : this.#right(tag, verified);
+      if (verified === null) return this.#wrong(tag, username, stamp);
+      return this.#right(tag, verified, clientAddress);
     } catch (error) {
       if (error instanceof HashingBusy) return this.#throttled(username, error.retryAfterMs);
       throw error;
@@ -128,12 +129,12 @@ export class PasswordSignIn {
     return null;
   }
 
-  #right(tag: string, verified: VerifiedUser): VerifiedUser {
+  #right(tag: string, verified: VerifiedUser, clientIP: string): VerifiedUser {
     const { memory, audit } = this.#parts;
     const isNew = memory.right.find(tag) === null;
     memory.right.remember(tag, verified);
     const { username: subject, method: object } = verified;
-    if (isNew) audit({ action: 'sign-in', subject, object, outcome: 'allowed' });
+    if (isNew) audit({ action: 'sign-in', subject, object, outcome: 'allowed', clientIP });
     return verified;
   }
 

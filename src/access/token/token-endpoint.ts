@@ -18,6 +18,7 @@ import { quoted } from '../challenges.ts';
 import type {
   Access,
   AccessRequest,
+  AuditEvent,
   Identity,
   Refused,
   TokenAnswer,
@@ -35,10 +36,14 @@ export interface TokenEndpointParts {
   readonly config: Config;
   readonly oidc: OidcTokens | null;
   readonly own: OwnTokens | null;
+  /** Hears of every token that is given out. */
+  readonly audit: (event: AuditEvent) => void;
 }
 
 /** Form fields that may hold a token, in zot's order. */
 const FIELDS = ['password', 'id_token', 'access_token', 'refresh_token', 'token'] as const;
+/** What an audit record shows of the scopes of a token. */
+const SHOWN_SCOPES_CHARS = 1024;
 const NO_STORE = { 'cache-control': 'no-store', pragma: 'no-cache' };
 
 export class TokenEndpoint implements TokenDesk {
@@ -105,7 +110,16 @@ export class TokenEndpoint implements TokenDesk {
       if (this.#hasUpstream) return null;
       throw this.#unauthorized('sign in first');
     }
-    return issuedAnswer(await own.issue(identity, given), ask.form === null ? null : given);
+    const issued = await own.issue(identity, given);
+    this.#auditIssue(ask, identity, given);
+    return issuedAnswer(issued, ask.form === null ? null : given);
+  }
+
+  #auditIssue({ request }: TokenAsk, { username }: Identity, given: readonly AccessEntry[]): void {
+    const object = given.map(scopeText).join(' ').slice(0, SHOWN_SCOPES_CHARS);
+    const subject = username === '' ? 'anonymous' : username;
+    const clientIP = request.clientAddress;
+    this.#parts.audit({ action: 'token', subject, object, outcome: 'allowed', clientIP });
   }
 
   /** Who may have a token; `null` where another token server may know them. */

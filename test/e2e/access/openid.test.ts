@@ -113,6 +113,29 @@ describe('signing in through OpenID Connect', { timeout: 60_000 }, () => {
     assert.equal((await ask(carl, UNTAGGED)).status, 403, 'groups are replaced, not added to');
   });
 
+  test('leaves records of who signed in, who did not, and from where', async () => {
+    const events = async (): Promise<Readonly<Record<string, unknown>>[]> =>
+      (await served.auditLines()).filter(({ action }) => action === 'sign-in');
+    const { length } = await events();
+    await signIn(new CookieJar(), 'amy');
+    assert.equal(
+      (await new CookieJar().fetch(`${served.url}/zot/auth/callback/oidc?code=x&state=y`)).status,
+      401,
+    );
+    const shown = (await events()).slice(length).map(({ subject, object, outcome, clientIP, reason }) => ({
+      subject,
+      object,
+      outcome,
+      clientIP,
+      ...(reason === undefined ? {} : { reason }),
+    }));
+    const from = { object: 'openid:oidc', clientIP: '127.0.0.1' };
+    assert.deepEqual(shown, [
+      { subject: 'amy@example.com', outcome: 'allowed', ...from },
+      { subject: '', outcome: 'refused', ...from, reason: 'nobody began to sign in here, or long ago' },
+    ]);
+  });
+
   test('gives a new session id at each sign-in and ends the old one', async () => {
     const jar = new CookieJar();
     jar.set('session', 'planted-by-somebody');

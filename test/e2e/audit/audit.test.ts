@@ -97,7 +97,8 @@ describe('the audit log', { timeout: 120_000 }, () => {
   });
 
   it('has sign-ins, refusals and failures, and why', async () => {
-    await waitFor(audit, ({ action, subject }) => action === 'sign-in' && subject === 'alice');
+    const signIn = await waitFor(audit, ({ action, subject }) => action === 'sign-in' && subject === 'alice');
+    assert.deepEqual([signIn['object'], signIn['clientIP']], ['htpasswd', '127.0.0.1']);
     assert.equal((await ask('GET', '/v2/a/b/tags/list', basic('alice', WRONG))).status, 401);
     const wrong = await waitFor(audit, ({ status }) => status === 401);
     assert.deepEqual([wrong['subject'], wrong['claimed']], ['anonymous', 'alice']);
@@ -152,6 +153,30 @@ describe('the audit log', { timeout: 120_000 }, () => {
     for (const text of [server.stdout(), await readFile(audit, 'utf8')]) {
       assert.doesNotMatch(text.replaceAll('\n', ''), /[\p{Cc}\u2028\u2029\u202a-\u202e]/u);
       for (const one of parsed(text)) assert.notEqual(one['message'], 'forged');
+    }
+  });
+
+  it('has each change of the configuration, taken over or refused', async () => {
+    const whole = await readFile(server.configFile, 'utf8');
+    for (const [text, outcome] of [
+      ['{', 'refused'],
+      [whole.replace('a/**', 'b/**'), 'allowed'],
+      [whole, 'allowed'],
+    ] as const) {
+      const count = (await linesOf(audit)).filter(({ action }) => action === 'reload').length;
+      await writeFile(`${server.configFile}.new`, text);
+      await rename(`${server.configFile}.new`, server.configFile);
+      let reloads: Line[] = [];
+      await waitFor(audit, ({ action }) => action === 'reload');
+      for (const deadlineMs = performance.now() + 20_000; performance.now() < deadlineMs;) {
+        reloads = (await linesOf(audit)).filter(({ action }) => action === 'reload');
+        if (reloads.length > count) break;
+        await new Promise((resolve) => setTimeout(resolve, 25));
+      }
+      assert.deepEqual(
+        [reloads.length, reloads.at(-1)?.['outcome'], reloads.at(-1)?.['object']],
+        [count + 1, outcome, server.configFile],
+      );
     }
   });
 
