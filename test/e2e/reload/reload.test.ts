@@ -8,7 +8,7 @@ import { startServer, type RunningServer } from '../../support/server.ts';
 
 /** Longer than a change may take, for a machine that is busy with other tests. */
 const PATIENCE_MS = 20_000;
-const basic = (name: string): string => `Basic ${Buffer.from(`${name}:secret`).toString('base64')}`;
+const basic = (name: string): string => `Basic ${Buffer.from(`${name}:secret-of-all`).toString('base64')}`;
 
 async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
   const deadlineMs = performance.now() + PATIENCE_MS;
@@ -43,7 +43,7 @@ for (const workers of [1, 2]) {
       server = await startServer({ config: { http: { workers } } });
       written = JSON.parse(await readFile(server.configFile, 'utf8')) as Written;
       passwords = path.join(server.root, '..', 'htpasswd');
-      await writeFile(passwords, `alice:${bcrypt.hashSync('secret', 4)}\n`);
+      await writeFile(passwords, `alice:${bcrypt.hashSync('secret-of-all', 4)}\n`);
     });
     after(() => server.stop());
 
