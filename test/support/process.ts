@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import process from 'node:process';
 import { createInterface } from 'node:readline';
+import { keepOutput } from './secrets/traces.ts';
 import { TextTail } from './text-tail.ts';
 
 export interface ProcessOptions {
@@ -57,6 +58,7 @@ export function startProcess(options: ProcessOptions): RunningProcess {
   ] as const) {
     createInterface({ input: stream }).on('line', (line) => {
       tail.add(`${line}\n`);
+      keepOutput(`${line}\n`);
       for (const watcher of watchers) watcher(line);
     });
   }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { startProcess, type RunningProcess } from './process.ts';
+import { keepLogFiles, noteConfig } from './secrets/noted.ts';
 
 /** The top folder of the checkout. */
 export const projectRoot = path.resolve(import.meta.dirname, '../..');
@@ -58,13 +59,14 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
     const configFile = path.join(folder, 'config.json');
     const config = mergeConfig(defaultConfig(root), options.config ?? {});
     await writeFile(configFile, JSON.stringify(config, null, 2));
+    noteConfig(config);
     const running = startProcess({
       command: [...serverCommand(options.command), 'serve', configFile],
       cwd: folder,
       env: options.env ?? {},
     });
     const url = await listeningUrl(running, options.readyTimeoutMs ?? 30_000);
-    return runningServer(running, url, root, folder);
+    return runningServer(running, url, { config, root, folder });
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
     throw error;
@@ -126,7 +128,11 @@ function urlOfListeningLine(line: string): string | null {
   return typeof entry['url'] === 'string' ? entry['url'].replace(/\/$/, '') : null;
 }
 
-function runningServer(running: RunningProcess, url: string, root: string, folder: string): RunningServer {
+function runningServer(
+  running: RunningProcess,
+  url: string,
+  { config, root, folder }: { readonly config: unknown; readonly root: string; readonly folder: string },
+): RunningServer {
   const port = Number(new URL(url).port);
   return {
     url,
@@ -138,6 +144,7 @@ function runningServer(running: RunningProcess, url: string, root: string, folde
     stdout: () => running.stdout(),
     async stop() {
       const exitCode = await running.stop(stopTimeoutMs);
+      keepLogFiles(config);
       await rm(folder, { recursive: true, force: true });
       return exitCode;
     },

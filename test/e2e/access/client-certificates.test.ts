@@ -39,7 +39,7 @@ describe('client certificates', { skip, timeout: 120_000 }, () => {
     foreign = await TestAuthority.make(folder, 'foreign');
     alice = await authority.sign({ subject: '/O=Acme/CN=alice' });
     bob = await authority.sign({ subject: '/O=Acme/CN=bob' });
-    passwords = await passwordFile({ carol: 'secret' });
+    passwords = await passwordFile({ carol: 'secret-of-hers' });
     caFile = path.join(folder, 'clients.crt');
     await copyFile(authority.caFile, caFile);
     served = await open({});
@@ -143,7 +143,10 @@ describe('client certificates', { skip, timeout: 120_000 }, () => {
   });
 
   test('give way to credentials in the header, right or wrong', async () => {
-    assert.equal(await ask(alice, UPLOAD, { method: 'POST', headers: basic('carol', 'secret') }), 403);
+    assert.equal(
+      await ask(alice, UPLOAD, { method: 'POST', headers: basic('carol', 'secret-of-hers') }),
+      403,
+    );
     assert.equal(await ask(alice, UPLOAD, { method: 'POST', headers: basic('carol', 'wrong') }), 401);
   });
 

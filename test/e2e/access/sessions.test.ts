@@ -38,7 +38,7 @@ describe('sessions', { timeout: 60_000 }, () => {
   const open = (http: Record<string, unknown> = {}, options: ServedOptions = {}): Promise<Served> =>
     serveRegistry({ ...options, http: { auth: { htpasswd: { path: file.path }, apikey: true }, ...http } });
   before(async () => {
-    file = await passwordFile({ älice: 'secret', bob: 'hidden', carol: 'carol' });
+    file = await passwordFile({ älice: 'secret-of-hers', bob: 'hidden-by-him', carol: 'carol' });
     served = await open();
   });
   after(async () => {
@@ -46,7 +46,7 @@ describe('sessions', { timeout: 60_000 }, () => {
     await file.remove();
   });
 
-  const signIn = (user = 'älice', password = 'secret', headers = {}): Promise<Answer> =>
+  const signIn = (user = 'älice', password = 'secret-of-hers', headers = {}): Promise<Answer> =>
     served.request('GET', '/v2/', { headers: { ...basic(user, password), ...FROM_UI, ...headers } });
   const ask = (session: string, target = '/v2/', headers = {}): Promise<Answer> =>
     served.request('GET', target, { headers: { ...cookie(session), ...FROM_UI, ...headers } });
@@ -72,7 +72,7 @@ describe('sessions', { timeout: 60_000 }, () => {
   });
 
   test('do not begin with a client that is not the UI, nor with a wrong password', async () => {
-    const plain = await served.request('GET', '/v2/', { headers: basic('älice', 'secret') });
+    const plain = await served.request('GET', '/v2/', { headers: basic('älice', 'secret-of-hers') });
     assert.deepEqual([plain.status, plain.headers['set-cookie']], [200, undefined]);
     const wrong = await signIn('älice', 'wrong');
     assert.deepEqual([wrong.status, wrong.headers['set-cookie']], [401, undefined]);
@@ -113,8 +113,8 @@ describe('sessions', { timeout: 60_000 }, () => {
   });
 
   test('get a new id at each sign-in, and the old one ends (fixation)', async () => {
-    const planted = sessionOf(await signIn('bob', 'hidden'));
-    const after = sessionOf(await signIn('älice', 'secret', cookie(planted)));
+    const planted = sessionOf(await signIn('bob', 'hidden-by-him'));
+    const after = sessionOf(await signIn('älice', 'secret-of-hers', cookie(planted)));
     assert.notEqual(after, planted);
     assert.equal((await ask(planted)).status, 401);
     assert.equal((await ask(after)).status, 200);
@@ -145,8 +145,11 @@ describe('sessions', { timeout: 60_000 }, () => {
   });
 
   test('end when the password changes or the user is removed', async () => {
-    const sessions = [sessionOf(await signIn('bob', 'hidden')), sessionOf(await signIn('carol', 'carol'))];
-    await file.replace({ älice: 'secret', bob: 'changed' });
+    const sessions = [
+      sessionOf(await signIn('bob', 'hidden-by-him')),
+      sessionOf(await signIn('carol', 'carol')),
+    ];
+    await file.replace({ älice: 'secret-of-hers', bob: 'changed-later' });
     for (const session of sessions) {
       await eventually(async () => (await ask(session)).status === 401, 5000, 'the session ends');
     }
@@ -155,7 +158,7 @@ describe('sessions', { timeout: 60_000 }, () => {
   test('survive a restart, since their key is in the records', async () => {
     const first = await open({}, { root: path.join(file.folder, 'data') });
     const session = sessionOf(
-      await first.request('GET', '/v2/', { headers: { ...basic('bob', 'changed'), ...FROM_UI } }),
+      await first.request('GET', '/v2/', { headers: { ...basic('bob', 'changed-later'), ...FROM_UI } }),
     );
     await first.close();
     const second = await open({}, { root: path.join(file.folder, 'data') });
@@ -177,7 +180,7 @@ describe('sessions', { timeout: 60_000 }, () => {
     const root = path.join(file.folder, 'keyed');
     const first = await open({ auth }, { root });
     const answer = await first.request('GET', '/v2/', {
-      headers: { ...basic('bob', 'changed'), ...FROM_UI },
+      headers: { ...basic('bob', 'changed-later'), ...FROM_UI },
     });
     assert.ok(cookiesOf(answer).get('session')?.attributes.includes('Secure'));
     const session = sessionOf(answer);

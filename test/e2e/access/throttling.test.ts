@@ -11,7 +11,7 @@ describe('failed sign-ins', { timeout: 120_000 }, () => {
   let file: PasswordFile;
   let served: Served;
   before(async () => {
-    file = await passwordFile({ alice: 'secret', bob: 'hidden' });
+    file = await passwordFile({ alice: 'secret-of-hers', bob: 'hidden-by-him' });
     served = await serveRegistry({ http: { auth: { htpasswd: { path: file.path } } } });
   });
   after(async () => {
@@ -44,11 +44,11 @@ describe('failed sign-ins', { timeout: 120_000 }, () => {
   });
 
   test('do not lock out others behind the same address, nor whoever was right before', async () => {
-    assert.equal((await ask('alice', 'secret')).status, 200);
+    assert.equal((await ask('alice', 'secret-of-hers')).status, 200);
     for (let guess = 0; guess < 70; guess += 1) await ask(`user-${guess}`, 'guess');
     for (let guess = 0; guess < 10; guess += 1) await ask('alice', `guess ${guess}`);
     assert.equal((await ask('alice', 'guess')).status, 429);
-    assert.equal((await ask('alice', 'secret')).status, 200, 'remembered');
+    assert.equal((await ask('alice', 'secret-of-hers')).status, 200, 'remembered');
     // Somebody new behind the address waits some seconds at most, as often as it takes to get a turn.
     const answer = await ask('somebody', 'new');
     assert.equal(answer.status, 429);
@@ -61,7 +61,7 @@ describe('the time of a refusal', { timeout: 120_000 }, () => {
   const COST = 8;
 
   test('says nothing about whether the user exists', async () => {
-    const file = await passwordFile({ alice: 'secret', bob: 'hidden' }, COST);
+    const file = await passwordFile({ alice: 'secret-of-hers', bob: 'hidden-by-him' }, COST);
     const served = await serveRegistry({ http: { auth: { htpasswd: { path: file.path } } } });
     let guesses = 0;
     const timed = async (user: string): Promise<number> => {

@@ -53,14 +53,19 @@ describe('our own token endpoint', { timeout: 60_000 }, () => {
   let file: PasswordFile;
   let served: Served;
   before(async () => {
-    file = await passwordFile({ alice: 'wonder', bob: 'builder', carol: 'sings', dave: 'nothing' });
+    file = await passwordFile({
+      alice: 'wonder-of-alice',
+      bob: 'builder-of-bob',
+      carol: 'song-of-carol',
+      dave: 'nothing-of-dave',
+    });
     served = await serveRegistry({
       http: {
         auth: { htpasswd: { path: file.path }, apikey: true, token: { enable: true, lifetime: '90s' } },
         accessControl,
       },
     });
-    const alice = as(served, basic('alice', 'wonder').authorization);
+    const alice = as(served, basic('alice', 'wonder-of-alice').authorization);
     await pushImage(alice, 'team/app', image, 'v1');
     await pushImage(alice, 'team/app-two', imageOf('two'), 'v1');
     await pushImage(alice, 'public/app', image, 'v1');
@@ -72,13 +77,23 @@ describe('our own token endpoint', { timeout: 60_000 }, () => {
 
   const ask = (query: string, headers: Record<string, string> = {}): Promise<Answer> =>
     served.request('GET', `/zot/auth/token?service=zot${query}`, { headers });
-  const tokenOf = async (query: string, user = 'alice', password = 'wonder'): Promise<string> => {
+  const tokenOf = async (query: string, user = 'alice', password = 'wonder-of-alice'): Promise<string> => {
     const answer = await ask(query, basic(user, password));
     assert.equal(answer.status, 200, answer.text);
     return bodyOf(answer).token;
   };
   const get = (token: string, target = APP): Promise<Answer> =>
     served.request('GET', target, { headers: bearer(token) });
+
+  test('leaves a record of each token: whose it is, what for, and where it went', async () => {
+    await tokenOf('&scope=repository:team/app:pull,push', 'bob', 'builder-of-bob');
+    const last = (await served.auditLines()).findLast(({ action }) => action === 'token');
+    const { subject, object, outcome, clientIP } = last ?? {};
+    assert.deepEqual(
+      { subject, object, outcome, clientIP },
+      { subject: 'bob', object: 'repository:team/app:pull', outcome: 'allowed', clientIP: '127.0.0.1' },
+    );
+  });
 
   test('is named in the challenge, before Basic', async () => {
     const answer = await served.request('GET', APP);
@@ -99,7 +114,7 @@ describe('our own token endpoint', { timeout: 60_000 }, () => {
   test('gives a short-lived token for what was asked', async () => {
     const answer = await ask(
       '&scope=repository:team/app:pull,push&scope=repository:other:pull',
-      basic('alice', 'wonder'),
+      basic('alice', 'wonder-of-alice'),
     );
     const { token, access_token: same, expires_in: seconds, issued_at: at } = bodyOf(answer);
     assert.equal(token, same);
@@ -116,11 +131,11 @@ describe('our own token endpoint', { timeout: 60_000 }, () => {
 
   test('narrows to what the policies allow; a token never widens', async () => {
     const everything = '&scope=repository:team/app:pull,push,delete,*%20registry:catalog:*';
-    assert.deepEqual(claimsOf(await tokenOf(everything, 'bob', 'builder')).access, [
+    assert.deepEqual(claimsOf(await tokenOf(everything, 'bob', 'builder-of-bob')).access, [
       { type: 'repository', name: 'team/app', actions: ['pull'] },
       { type: 'registry', name: 'catalog', actions: ['*'] },
     ]);
-    assert.deepEqual(claimsOf(await tokenOf(everything, 'dave', 'nothing')).access, [
+    assert.deepEqual(claimsOf(await tokenOf(everything, 'dave', 'nothing-of-dave')).access, [
       { type: 'registry', name: 'catalog', actions: ['*'] },
     ]);
     const pull = await tokenOf('&scope=repository:team/app:pull');
@@ -138,14 +153,14 @@ describe('our own token endpoint', { timeout: 60_000 }, () => {
     assert.deepEqual(JSON.parse((await narrow.request('GET', '/v2/_catalog')).text), {
       repositories: ['team/app'],
     });
-    const all = await tokenOf('&scope=registry:catalog:*', 'bob', 'builder');
+    const all = await tokenOf('&scope=registry:catalog:*', 'bob', 'builder-of-bob');
     assert.deepEqual(JSON.parse((await get(all, '/v2/_catalog')).text), {
       repositories: ['team/app', 'team/app-two'],
     });
   });
 
   test('leaves conditions to the request that the token is used for', async () => {
-    const token = await tokenOf('&scope=repository:team/app:pull,push', 'carol', 'sings');
+    const token = await tokenOf('&scope=repository:team/app:pull,push', 'carol', 'song-of-carol');
     assert.equal((await get(token)).status, 200);
     const push = await as(served, `Bearer ${token}`).request('POST', '/v2/team/app/blobs/uploads/');
     assert.equal(push.status, 403);
@@ -168,7 +183,7 @@ describe('our own token endpoint', { timeout: 60_000 }, () => {
       served.request('POST', '/zot/auth/token', { headers: FORM, body });
     const scope = 'scope=repository%3Ateam%2Fapp%3Apull+repository%3Ateam%2Fapp-two%3Apull';
     const answer = await post(
-      `grant_type=password&username=alice&password=wonder&service=zot&client_id=docker&${scope}`,
+      `grant_type=password&username=alice&password=wonder-of-alice&service=zot&client_id=docker&${scope}`,
     );
     assert.equal(answer.status, 200, answer.text);
     assert.equal(bodyOf(answer).scope, 'repository:team/app:pull repository:team/app-two:pull');
@@ -176,7 +191,7 @@ describe('our own token endpoint', { timeout: 60_000 }, () => {
     assert.equal((await post(`grant_type=password&username=alice&password=wrong&${scope}`)).status, 401);
     assert.equal((await post(`grant_type=refresh_token&refresh_token=abc&${scope}`)).status, 401);
     assert.equal(
-      (await post('grant_type=password&username=alice&password=wonder&service=other')).status,
+      (await post('grant_type=password&username=alice&password=wonder-of-alice&service=other')).status,
       400,
     );
     const wrong = await ask('', basic('alice', 'wrong'));
@@ -195,7 +210,7 @@ describe('our own token endpoint', { timeout: 60_000 }, () => {
 
   test('narrows the tokens of API keys to their scopes, and ends them with the key', async () => {
     const made = await served.request('POST', '/zot/auth/apikey', {
-      headers: { ...basic('alice', 'wonder'), 'content-type': 'application/json' },
+      headers: { ...basic('alice', 'wonder-of-alice'), 'content-type': 'application/json' },
       body: JSON.stringify({ label: 'ci', scopes: ['repository:team/app:pull'] }),
     });
     const { apiKey, uuid } = JSON.parse(made.text) as { apiKey: string; uuid: string };
@@ -206,7 +221,9 @@ describe('our own token endpoint', { timeout: 60_000 }, () => {
     );
     assert.deepEqual(claimsOf(token).access, [{ type: 'repository', name: 'team/app', actions: ['pull'] }]);
     assert.equal((await get(token)).status, 200);
-    await served.request('DELETE', `/zot/auth/apikey?id=${uuid}`, { headers: basic('alice', 'wonder') });
+    await served.request('DELETE', `/zot/auth/apikey?id=${uuid}`, {
+      headers: basic('alice', 'wonder-of-alice'),
+    });
     assert.equal((await get(token)).status, 401);
   });
 
@@ -235,15 +252,15 @@ describe('our own token endpoint', { timeout: 60_000 }, () => {
   });
 
   test('ends tokens when the password changes or the user goes', async () => {
-    const token = await tokenOf('&scope=repository:team/app:pull', 'bob', 'builder');
-    const users = { alice: 'wonder', carol: 'sings', dave: 'nothing' };
-    await file.replace({ ...users, bob: 'changed' });
+    const token = await tokenOf('&scope=repository:team/app:pull', 'bob', 'builder-of-bob');
+    const users = { alice: 'wonder-of-alice', carol: 'song-of-carol', dave: 'nothing-of-dave' };
+    await file.replace({ ...users, bob: 'changed-later' });
     await eventually(
       async () => (await get(token)).status === 401,
       3000,
       'the token of the old password ends',
     );
-    const next = await tokenOf('&scope=repository:team/app:pull', 'bob', 'changed');
+    const next = await tokenOf('&scope=repository:team/app:pull', 'bob', 'changed-later');
     await file.replace(users);
     await eventually(
       async () => (await get(next)).status === 401,

@@ -7,7 +7,7 @@ it(
   'answers wrong credentials and refusals late, and the first question at once',
   { timeout: 60_000 },
   async () => {
-    const file = await passwordFile({ alice: 'secret' });
+    const file = await passwordFile({ alice: 'secret-of-hers' });
     const auth = { htpasswd: { path: file.path }, failDelay: 1 };
     const accessControl = {
       repositories: { 'a/**': { policies: [{ users: ['alice'], actions: ['read'] }] } },
@@ -22,7 +22,7 @@ it(
       assert.equal((await served.request('GET', target, { headers })).status, status);
       return performance.now() - startedMs;
     };
-    const readHeaders = basic('alice', 'secret');
+    const readHeaders = basic('alice', 'secret-of-hers');
     await timeOf('/v2/', readHeaders, 200);
     assert.ok((await timeOf('/v2/', {}, 401)) < 900);
     assert.ok((await timeOf('/v2/', basic('alice', 'wrong'), 401)) > 950);

@@ -13,7 +13,7 @@ const attack = (at: number): Record<string, string> => ({
 });
 
 test('1,000 failing sign-ins cost bounded memory, and keep nobody out', { timeout: 180_000 }, async () => {
-  const file = await passwordFile({ alice: 'secret' });
+  const file = await passwordFile({ alice: 'secret-of-hers' });
   const http = { auth: { htpasswd: { path: file.path } }, trustedProxies: ['127.0.0.1'] };
   const served = await serveRegistry({ http });
   const round = async (from: number): Promise<number[]> =>
@@ -36,7 +36,7 @@ test('1,000 failing sign-ins cost bounded memory, and keep nobody out', { timeou
     'each is refused',
   );
   assert.ok(grownBytes < 64 * 1024 * 1024, `${grownBytes} bytes`);
-  const own = { ...basic('alice', 'secret'), 'x-forwarded-for': '203.0.113.1' };
+  const own = { ...basic('alice', 'secret-of-hers'), 'x-forwarded-for': '203.0.113.1' };
   assert.equal((await served.request('GET', '/v2/', { headers: own })).status, 200);
   await served.close();
   await file.remove();

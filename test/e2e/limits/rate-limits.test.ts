@@ -89,17 +89,17 @@ describe('the limit of requests', { timeout: 120_000 }, () => {
   });
 
   it('can be of each user who has signed in', async () => {
-    const file = await passwordFile({ alice: 'secret', bob: 'hidden' });
+    const file = await passwordFile({ alice: 'secret-of-hers', bob: 'hidden-by-him' });
     const http = { ratelimit: { perUser: 2 }, auth: { htpasswd: { path: file.path } } };
     await withServed(http, async (served) => {
       const as = (name: string, password: string): Promise<{ status: number }> =>
         served.request('GET', '/v2/', { headers: basic(name, password) });
-      assert.deepEqual(await statuses(2, () => as('alice', 'secret')), [200, 200]);
-      const [status] = (await Promise.all(Array.from({ length: 8 }, () => as('alice', 'secret'))))
+      assert.deepEqual(await statuses(2, () => as('alice', 'secret-of-hers')), [200, 200]);
+      const [status] = (await Promise.all(Array.from({ length: 8 }, () => as('alice', 'secret-of-hers'))))
         .map((answer) => answer.status)
         .toSorted((a, b) => b - a);
       assert.equal(status, 429);
-      assert.deepEqual(await statuses(2, () => as('bob', 'hidden')), [200, 200]);
+      assert.deepEqual(await statuses(2, () => as('bob', 'hidden-by-him')), [200, 200]);
     });
     await file.remove();
   });

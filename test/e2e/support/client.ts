@@ -1,5 +1,6 @@
 import { request } from 'node:http';
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
+import { keepOutput } from '../../support/secrets/traces.ts';
 
 export interface Call {
   readonly method: string;
@@ -35,6 +36,8 @@ export function sendRequest(port: number, call: Call): Promise<Answer> {
     response.on('end', () => {
       const { statusCode: status = 0, headers: received, rawHeaders } = response;
       const whole = Buffer.concat(chunks);
+      // No error says a secret; other answers are where some are given out.
+      if (status >= 400) keepOutput(`${whole.toString('utf8')}\n`);
       resolve({ status, headers: received, rawHeaders, body: whole, text: whole.toString('utf8') });
       // What the server does not want to read need not be sent.
       if (!sent.writableFinished) sent.destroy();

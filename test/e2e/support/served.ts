@@ -6,6 +6,7 @@ import { configFromObject, type Config } from '#config';
 import { openLog, type Log } from '#lib/logger';
 import { openKeeperSide, openServingSide, type KeeperSide, type ServingSide } from '../../../src/app.ts';
 import type { StorageDriver } from '#storage';
+import { keepLogFiles, noteConfig } from '../../support/secrets/noted.ts';
 import { sendRequest, type Answer, type Call } from './client.ts';
 
 export interface ServedOptions {
@@ -30,6 +31,8 @@ export interface Served {
   request(method: string, target: string, call?: Omit<Call, 'method' | 'target'>): Promise<Answer>;
   /** The lines of the log so far. */
   logLines(): Promise<LogLine[]>;
+  /** The lines of the audit log so far. */
+  auditLines(): Promise<LogLine[]>;
   /** The access log lines of one path, waited for until there are `count`. */
   accessLines(target: string, count?: number): Promise<LogLine[]>;
   /** Makes `/readyz` say no, as the beginning of a stop does. */
@@ -44,29 +47,34 @@ export async function serveRegistry(options: ServedOptions = {}): Promise<Served
   const folder = await mkdtemp(path.join(tmpdir(), 'zot-e2e-'));
   const root = options.root ?? path.join(folder, 'data');
   await options.prepare?.(root);
-  const { config } = configFromObject({
+  const files = { output: path.join(folder, 'zot.log'), audit: path.join(folder, 'audit.log') };
+  const written = {
     storage: { rootDirectory: root, commit: false, minFreeSpace: 0, ...options.storage },
     http: { address: '127.0.0.1', port: 0, workers: 1, ...options.http },
+    log: { level: 'debug', ...files },
     ...(options.extensions === undefined ? {} : { extensions: options.extensions }),
-  });
-  const logFile = path.join(folder, 'zot.log');
-  const log = openLog({ level: 'debug', output: logFile });
-  const { logger } = log;
+  };
+  noteConfig(written);
+  const { config } = configFromObject(written);
+  const log = openLog({ ...files, level: 'debug' });
+  const { logger, audit } = log;
   const { driver } = options;
-  const kept = await openKeeperSide({ config, logger, ...(driver === undefined ? {} : { driver }) });
+  const kept = await openKeeperSide({ config, logger, audit, ...(driver === undefined ? {} : { driver }) });
   const side = await openServing(config, log, kept);
   const { port } = side.server.server.address() as AddressInfo;
   const secure = config.http.tls !== undefined;
-  const logLines = async (): Promise<LogLine[]> => {
+  const linesOf = async (file: string): Promise<LogLine[]> => {
     await log.flush();
-    return parseLines(await readFile(logFile, 'utf8'));
+    return parseLines(await readFile(file, 'utf8'));
   };
+  const logLines = (): Promise<LogLine[]> => linesOf(files.output);
   return {
     url: `${secure ? 'https' : 'http'}://127.0.0.1:${port}`,
     port,
     root,
     request: (method, target, call = {}) => sendRequest(port, { ...call, method, target }),
     logLines,
+    auditLines: () => linesOf(files.audit),
     accessLines: (target, count = 1) => waitForLines(logLines, target, count),
     announceStop: () => side.announceStop(),
     async close() {
@@ -75,16 +83,17 @@ export async function serveRegistry(options: ServedOptions = {}): Promise<Served
       await side.close();
       await kept.close();
       await log.flush();
+      keepLogFiles(written);
       await rm(folder, { recursive: true, force: true });
     },
   };
 }
 
-async function openServing(config: Config, { logger }: Log, kept: KeeperSide): Promise<ServingSide> {
+async function openServing(config: Config, { logger, audit }: Log, kept: KeeperSide): Promise<ServingSide> {
   try {
     await kept.walked;
     const { keeper, storage, index } = kept;
-    const side = await openServingSide({ config, logger, keeper, storage, index });
+    const side = await openServingSide({ config, logger, audit, keeper, storage, index });
     await side.server.listen({ host: '127.0.0.1', port: 0 });
     return side;
   } catch (error) {

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { startProcess, type RunningProcess } from '../../support/process.ts';
+import { keepLogFiles, noteConfig } from '../../support/secrets/noted.ts';
 import { projectRoot } from '../../support/server.ts';
 
 const program = path.join(projectRoot, 'src/bin/zot.ts');
@@ -11,6 +12,7 @@ const program = path.join(projectRoot, 'src/bin/zot.ts');
 export class ZotProcesses {
   readonly folder: string;
   #running: RunningProcess[] = [];
+  #configs: object[] = [];
 
   constructor(folder: string) {
     this.folder = folder;
@@ -27,6 +29,8 @@ export class ZotProcesses {
       const file = path.join(this.folder, `config-${this.#running.length}.json`);
       await writeFile(file, JSON.stringify(config));
       args.push(file);
+      noteConfig(config);
+      this.#configs.push(config);
     }
     const running = startProcess({ command: [process.execPath, program, ...args], cwd, env: {} });
     this.#running.push(running);
@@ -35,6 +39,7 @@ export class ZotProcesses {
 
   async remove(): Promise<void> {
     await Promise.all(this.#running.map((running) => running.kill()));
+    this.#configs.forEach(keepLogFiles);
     await rm(this.folder, { recursive: true, force: true });
   }
 }
