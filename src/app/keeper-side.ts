@@ -8,15 +8,21 @@ import { StartError } from '#lib/start-error';
 import { DiskReserve, lockFolder } from '#metadata';
 import type { IndexWriter, Records } from '#metadata';
 import { LocalKeeper } from '#registry';
-import { Scheduler, gcJob } from '#tasks';
+import { Scheduler } from '#tasks';
 import type { Storage, StorageDriver } from '#storage';
-import { ControlCommands, addGcCommands, addTaskCommands, changeTasks, gcParts } from '#control';
+import {
+  ControlCommands,
+  addGcCommands,
+  addTaskCommands,
+  backgroundJobs,
+  changeTasks,
+  probeSharing,
+} from '#control';
 import type { ControlHost } from '#control';
 import { openDatabases, openStorage, ownFolder, walk } from './folder.ts';
 
 /** Background tasks at once, where the configuration leaves it open; each keeps to its share of the time. */
 const DEFAULT_TASK_WORKERS = 2;
-const LACKS_LINKS = 'dedupe is switched off: the file system of this store has no hard links';
 
 /** The keeper's side: the one writer of a storage folder. */
 export interface KeeperSide {
@@ -65,24 +71,20 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
   const report = (repo: string, digest: string | null, problem: string): void =>
     logger.warn({ component: 'storage', repository: repo, ...(digest === null ? {} : { digest }) }, problem);
   const keeper = new LocalKeeper({ storage, index, records, report, reserve });
-  await keeper.probeSharing(({ route }) => report(route, null, LACKS_LINKS));
   const stopping = new AbortController();
   const walked = walk({ storage, index, keeper, logger, signal: stopping.signal });
   if (rebuilt || (await index.listKnownRepositories({ after: '', limit: 1 })).length === 0) await walked;
   const scheduler = new Scheduler({ workers: config.scheduler.numWorkers || DEFAULT_TASK_WORKERS, logger });
   const serving = options.serving ?? true;
   const { audit = NO_AUDIT } = options;
-  const host: ControlHost = { config, logger, audit, keeper, storage, index, records, scheduler, serving };
+  const parts = { keeper, storage, index, records, scheduler, walked };
+  const host: ControlHost = { ...parts, config, logger, audit, serving };
+  await probeSharing(host);
   return {
-    keeper,
-    storage,
-    index,
-    records,
-    scheduler,
+    ...parts,
     commands: controlCommands(),
     host,
     ownFolder: folder,
-    walked,
     prepare: async (changed) => ({
       commit: () => changeTasks(host, changed),
       discard: async () => undefined,
@@ -109,5 +111,5 @@ function controlCommands(): ControlCommands {
 /** Starts the background work of a folder that is served. */
 export function startTasks(side: KeeperSide): void {
   const { host } = side;
-  for (const parts of gcParts(host)) if (parts.settings.enabled) side.scheduler.add(gcJob(parts));
+  for (const job of backgroundJobs(host)) side.scheduler.add(job);
 }

@@ -1,8 +1,16 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Config, StoreConfig } from '#config';
 import { gcJob, gcJobName } from '#tasks';
+import type { Job } from '#tasks';
 import type { ControlHost } from './contract.ts';
+import { changeDedupe, dedupeJobs } from './dedupe-tasks.ts';
 import { gcParts, settingsOf } from './gc-commands.ts';
+
+/** The background work of a folder that is served, as its configuration asks for it. */
+export function backgroundJobs(host: ControlHost): Job[] {
+  const collecting = gcParts(host).filter(({ settings }) => settings.enabled);
+  return [...collecting.map((parts) => gcJob(parts)), ...dedupeJobs(host)];
+}
 
 /**
  * Puts a changed configuration in force for background work: stores whose keys of collection changed get their job
@@ -18,6 +26,7 @@ export async function changeTasks(host: ControlHost, config: Config): Promise<vo
     if (parts.settings.enabled) await host.scheduler.replace(gcJob(parts));
     else await host.scheduler.remove(gcJobName(route));
   }
+  await changeDedupe(host, config);
 }
 
 function scheduleOf({ gc, gcDelay, gcInterval, gcTimeWindow, retention }: StoreConfig): unknown {

@@ -22,6 +22,8 @@ export interface ControlHost {
   readonly index: IndexWriter;
   readonly records: Records;
   readonly scheduler: Scheduler;
+  /** Settles when the whole storage has been looked at. */
+  readonly walked: Promise<void>;
   /** Whether clients are served meanwhile; if not, nothing can be in flight. */
   readonly serving: boolean;
 }

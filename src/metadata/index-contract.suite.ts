@@ -9,7 +9,13 @@ import { OCI_CONFIG, OCI_MANIFEST } from '#oci/media-types';
 import { storedTag } from '#oci/reference';
 import type { Tag } from '#oci/reference';
 import { parseRepoName } from '#oci/repo-name';
-import type { IndexReader, IndexWriter, NewManifest, RepositorySnapshot } from './index-contract.ts';
+import type {
+  HolderRow,
+  IndexReader,
+  IndexWriter,
+  NewManifest,
+  RepositorySnapshot,
+} from './index-contract.ts';
 import {
   LAYER,
   OTHER,
@@ -57,6 +63,7 @@ export function indexContract(name: string, open: () => Promise<OpenedIndex>): v
     referrerCases(indexTest);
     blobCases(indexTest);
     replaceCases(indexTest);
+    holderCases(indexTest);
     removeCases(indexTest);
   });
 }
@@ -497,6 +504,39 @@ function replaceCases(indexTest: Case): void {
     assert.deepEqual(await reader.findRepository(REPO), state('1'));
     assert.deepEqual(await reader.listTags(REPO, first), ['v1']);
     assert.deepEqual(await writer.listKnownRepositories(first), [REPO]);
+  });
+}
+
+function holderCases(indexTest: Case): void {
+  indexTest('lists which repository holds which blob, by digest, page by page', async ({ writer }) => {
+    const digests = ['a', 'b', 'c'].map(digestOfText).toSorted(byBytes);
+    for (const repo of [REPO, OTHER]) {
+      await writer.addBlobs(
+        repo,
+        digests.slice(repo === REPO ? 0 : 1).map((digest) => ({ digest, sizeBytes: 1 })),
+      );
+    }
+    const found: HolderRow[] = [];
+    for (let after: HolderRow = { digest: '', repo: '' }; ;) {
+      const page = await writer.listHolders({ after, limit: 2 });
+      found.push(...page);
+      const last = page.at(-1);
+      if (last === undefined) break;
+      after = last;
+    }
+    const [a, b, c] = digests;
+    assert.deepEqual(
+      found.map(({ digest, repo }) => [digest, repo]),
+      [
+        [a, REPO],
+        [b, OTHER],
+        [b, REPO],
+        [c, OTHER],
+        [c, REPO],
+      ],
+    );
+    const after = { digest: b ?? '', repo: '' } as const;
+    assert.equal((await writer.listHolders({ after, limit: 9 })).length, 4);
   });
 }
 

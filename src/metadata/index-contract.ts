@@ -49,6 +49,12 @@ export interface BlobRow {
   readonly sizeBytes: number;
 }
 
+/** A place of a blob; with '' for the repository: before all places of the digest, with '' for both: before all. */
+export interface HolderRow {
+  readonly digest: Digest | '';
+  readonly repo: RepoName | '';
+}
+
 export interface ReferenceRow {
   readonly digest: Digest;
   readonly role: ReferenceRole;
@@ -150,6 +156,8 @@ export interface IndexWriter extends IndexReader, Garbage {
   findUnread(repo: RepoName): Promise<Digest | null>;
   /** A blob that has just got its name: present, not buried, and a candidate until a manifest refers to it. */
   recordBlob(repo: RepoName, blob: BlobRow, nowMs: number): Promise<void>;
+  /** Which repository holds which blob, in the order of digest and repository, behind `after`. */
+  listHolders(options: { readonly after: HolderRow; readonly limit: number }): Promise<HolderRow[]>;
   /** Every known repository, those without descriptors included. */
   listKnownRepositories(page: PageOptions): Promise<RepoName[]>;
 }

@@ -31,6 +31,7 @@ export { ReopeningIndex } from './reopening-index.ts';
 export type {
   BlobRow,
   EntryRow,
+  HolderRow,
   IndexReader,
   IndexWriter,
   ManifestRow,

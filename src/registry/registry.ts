@@ -34,6 +34,7 @@ export type {
   UploadProgress,
   UploadRef,
 } from './keeper/keeper-contract.ts';
+export type { BlobRelink, RelinkResult } from './keeper/blob-sharing.ts';
 export { LocalKeeper } from './keeper/keeper.ts';
 export { USER_METHODS, forwardingUserDesk } from './keeper/user-desk.ts';
 export type { UserDesk } from './keeper/user-desk.ts';

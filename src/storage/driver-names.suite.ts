@@ -32,6 +32,24 @@ export function sharingCases(driverTest: Case): void {
     assert.equal(await place.text('two'), shared ? 'content' : 'before');
     await place.stagedNothing();
   });
+
+  driverTest('names that share bytes have one fingerprint, and are counted', async (place) => {
+    const { driver } = place;
+    const seen = () => Promise.all(['one', 'two', 'three'].map((name) => driver.stat(place.path(name))));
+    for (const name of ['one', 'two', 'three']) await place.put(name, 'content');
+    assert.equal(new Set((await seen()).map((stat) => stat?.fingerprint)).size, 3);
+    const shared = await Promise.allSettled(
+      ['two', 'three'].map((to) => place.link('one', to, { mustShare: true })),
+    );
+    if (shared.some(({ status }) => status === 'rejected')) return;
+    assert.equal(new Set((await seen()).map((stat) => stat?.fingerprint)).size, 1);
+    assert.deepEqual(new Set((await seen()).map((stat) => stat?.names)), new Set([3]));
+    await place.put('two', 'content');
+    await driver.delete(place.path('three'), { durable: false });
+    const [one, two] = await seen();
+    assert.notEqual(one?.fingerprint, two?.fingerprint);
+    assert.deepEqual([one?.names, two?.names], [1, 1]);
+  });
 }
 
 export function folderCases(driverTest: Case): void {

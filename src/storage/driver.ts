@@ -29,6 +29,7 @@ export class StorageError extends Error {
 
 /**
  * Identifies one version of a file's content: changes whenever another writer replaced or changed the file.
+ * Where `hardLinks` is set, names that share their bytes have one fingerprint, and others have not.
  * Local files: size, inode, mtime and ctime in nanoseconds; object stores: the ETag or generation.
  */
 export type Fingerprint = string;
@@ -38,6 +39,8 @@ export interface FileStat {
   /** Milliseconds since the epoch. */
   readonly modifiedMs: number;
   readonly fingerprint: Fingerprint;
+  /** How many names these bytes have, where the store shares bytes and knows it. */
+  readonly names?: number;
 }
 
 /** An open file. Reads are by position, so that one reader serves any range. */

@@ -75,6 +75,47 @@ export class RepositoryStore {
     await this.#driver.link(blobPath(from.name, digest), blobPath(this.name, digest), options);
   }
 
+  /** What the bytes of a blob are; `null` when it is absent. `between` is awaited after each piece, and may throw. */
+  async hashBlob(digest: Digest, between?: () => Promise<void>): Promise<Digest | null> {
+    const reader = await this.openBlob(digest);
+    if (reader === null) return null;
+    return (await hashReader(reader, digestAlgorithm(digest), between)).digest;
+  }
+
+  /**
+   * Copies a blob's bytes into a file of their own, as durable as the store is, which `placeCopy` gives the blob's
+   * name and `discardCopy` removes; gives what the bytes are. `null` when the blob is absent.
+   */
+  async copyBlob(digest: Digest, between: () => Promise<void>): Promise<BlobCopy | null> {
+    if ((await this.statBlob(digest)) === null) return null;
+    const path = newStagingPath(this.name);
+    const writer = await this.#driver.createWriter(path);
+    try {
+      const reader = await this.openBlob(digest);
+      if (reader === null) throw new StorageError('missing', blobPath(this.name, digest));
+      const keep = async (piece: Buffer): Promise<void> => {
+        await writer.write(piece);
+        await between();
+      };
+      const read = await hashReader(reader, digestAlgorithm(digest), keep);
+      if (this.#durable) await writer.sync();
+      await writer.close();
+      return { path, digest: read.digest };
+    } catch (error) {
+      // What cannot be closed or removed now is removed as staged by a process that is gone.
+      await Promise.allSettled([writer.close(), this.#driver.delete(path, { durable: false })]);
+      throw error;
+    }
+  }
+
+  placeCopy(copy: BlobCopy, digest: Digest): Promise<void> {
+    return this.#driver.move(copy.path, blobPath(this.name, digest), { durable: this.#durable });
+  }
+
+  async discardCopy(copy: BlobCopy): Promise<void> {
+    await this.#driver.delete(copy.path, { durable: false });
+  }
+
   // --- manifests ---
 
   /** A manifest's bytes, proven by their digest; `null` when absent, `corrupt` when damaged. */
@@ -236,10 +277,18 @@ export class RepositoryStore {
   }
 }
 
-/** Hashes an open file from its start and closes it. */
+/** The bytes of a blob in a file that has no name as a blob yet. */
+export interface BlobCopy {
+  readonly path: string;
+  /** What was read, by the algorithm of the blob's digest. */
+  readonly digest: Digest;
+}
+
+/** Hashes an open file from its start and closes it; `onPiece` is awaited for each piece, and may throw. */
 export async function hashReader(
   reader: FileReader,
   algorithm: DigestAlgorithm,
+  onPiece?: (piece: Buffer) => Promise<void>,
 ): Promise<{ digest: Digest; sizeBytes: number }> {
   try {
     const hash = createHash(algorithm);
@@ -248,6 +297,7 @@ export async function hashReader(
     for (;;) {
       const filled = await reader.read(buffer, position);
       hash.update(buffer.subarray(0, filled));
+      if (filled > 0) await onPiece?.(buffer.subarray(0, filled));
       position += filled;
       if (filled < buffer.length) break;
     }

@@ -19,6 +19,7 @@ export type { IndexEntry, IndexFile } from './index-file.ts';
 export { LocalDriver } from './drivers/local.ts';
 export { BLOBS_FOLDER, INDEX_FILE, LAYOUT_FILE, OWN_FOLDER, UPLOADS_FOLDER } from './paths.ts';
 export { RepositoryStore, hashReader } from './repository-store.ts';
+export type { BlobCopy } from './repository-store.ts';
 export { UploadWriter } from './upload-writer.ts';
 
 /** One place for repositories: the default store, or a sub-path of the configuration. */
@@ -28,8 +29,8 @@ export interface Store {
   readonly driver: StorageDriver;
   /** Whether an answer waits for its bytes to be on the disk (`storage.commit`). */
   readonly durable: boolean;
-  /** Whether equal blobs of its repositories are stored once (`storage.dedupe`); absent: no. */
-  readonly dedupe?: boolean;
+  /** Whether equal blobs of its repositories are stored once (`storage.dedupe`), absent: no. It may change. */
+  dedupe?: boolean;
 }
 
 export interface RepositoryFolder {

@@ -234,6 +234,25 @@ describe('the scheduler', { timeout: 20_000 }, () => {
       assert.deepEqual([one.begun.length, scheduler.status().length], [2, 0]);
     }));
 
+  test('tells the tasks of a job that may be interrupted to end when it is taken out, and no others', () =>
+    withScheduler(async (scheduler) => {
+      const patient = make('patient', { count: 1 });
+      const one = make('one', { count: 3, more: { interruptible: true } });
+      for (const { job } of [patient, one]) scheduler.add(job);
+      await settle();
+      const asked = scheduler.run('one');
+      await scheduler.remove('one');
+      assert.equal((await asked).tasks, 1);
+      assert.deepEqual(
+        scheduler.status().map(({ name, state, finished }) => [name, state, finished]),
+        [['patient', 'running', 0]],
+      );
+      const again = make('one', { count: 1 });
+      await scheduler.replace(again.job);
+      await settle();
+      assert.deepEqual(again.begun, ['one 0']);
+    }, 2));
+
   test('answers who waits for a job that is taken out before a worker was free', () =>
     withScheduler(async (scheduler) => {
       const [long, one] = [make('long', { count: 1 }), make('one', { count: 1 })];

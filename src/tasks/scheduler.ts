@@ -39,6 +39,8 @@ export interface Job {
   againMs?(): number | null;
   /** One line about the round that has just ended, for logs and `zot tasks`. */
   summary?(): string;
+  /** Whether its tasks are told to end when it is taken out or replaced, instead of being awaited to their end. */
+  readonly interruptible?: boolean;
 }
 
 export interface RoundResult {
@@ -73,6 +75,8 @@ const STOPPED = 'the scheduler stopped';
 
 class JobState {
   readonly job: Job;
+  readonly abort = new AbortController();
+  readonly context: TaskContext;
   iterator: AsyncIterator<Task> | null = null;
   /** By the steady clock, so that a wall clock that is set does not hold work up or hurry it. */
   dueMs: number | null;
@@ -89,9 +93,11 @@ class JobState {
   /** Set when the job is taken out; settles when its round is over. */
   removed: PromiseWithResolvers<void> | null = null;
 
-  constructor(job: Job, dueMs: number) {
+  constructor(job: Job, dueMs: number, context: Pick<TaskContext, 'signal'> & { readonly pace: Pace }) {
     this.job = job;
     this.dueMs = dueMs;
+    const signal = AbortSignal.any([context.signal, this.abort.signal]);
+    this.context = { signal, pause: () => context.pace.pause(signal) };
   }
 
   get weight(): number {
@@ -105,7 +111,7 @@ export class Scheduler {
   #time: Time;
   #jobs = new Map<string, JobState>();
   #abort = new AbortController();
-  #context: TaskContext;
+  #pace: Pace;
   #busy = 0;
   #cancelTimer: (() => void) | null = null;
   #active = new Set<Promise<void>>();
@@ -114,15 +120,14 @@ export class Scheduler {
     this.#workers = Math.max(1, options.workers);
     this.#logger = options.logger.child({ component: 'scheduler' });
     this.#time = options.time ?? systemTime;
-    const pace = new Pace(this.#time);
-    const { signal } = this.#abort;
-    this.#context = { signal, pause: () => pace.pause(signal) };
+    this.#pace = new Pace(this.#time);
   }
 
   /** Adds a job; its first round is due at once. */
   add(job: Job): void {
     if (this.#jobs.has(job.name)) throw new Error(`there is a job ${job.name} already`);
-    this.#jobs.set(job.name, new JobState(job, this.#time.elapsedMs()));
+    const context = { signal: this.#abort.signal, pace: this.#pace };
+    this.#jobs.set(job.name, new JobState(job, this.#time.elapsedMs(), context));
     this.#turn();
   }
 
@@ -138,6 +143,7 @@ export class Scheduler {
     if (state === undefined) return;
     state.removed ??= Promise.withResolvers<void>();
     state.exhausted = true;
+    if (state.job.interruptible === true) state.abort.abort();
     this.#endIfOver(state);
     if (state.iterator === null) this.#drop(state);
     await state.removed.promise;
@@ -208,7 +214,7 @@ export class Scheduler {
   }
 
   #begin(state: JobState): void {
-    state.iterator = state.job.tasks(this.#context)[Symbol.asyncIterator]();
+    state.iterator = state.job.tasks(state.context)[Symbol.asyncIterator]();
     state.startedMs = this.#time.nowMs();
     state.startedElapsedMs = this.#time.elapsedMs();
     state.given = 0;
@@ -278,9 +284,9 @@ export class Scheduler {
     state.running.add(task.name);
     this.#logger.debug({ task: task.name }, 'starting task');
     try {
-      await task.run(this.#context);
+      await task.run(state.context);
     } catch (error) {
-      if (!this.#abort.signal.aborted) {
+      if (!state.context.signal.aborted) {
         state.failed += 1;
         this.#logger.error({ error, task: task.name }, 'failed to execute task');
       }

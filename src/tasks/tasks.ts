@@ -1,4 +1,8 @@
 /** The public face of background work. */
+export { dedupeJob, dedupeJobName } from './dedupe/dedupe-job.ts';
+export { emptyPassReport } from './dedupe/pass-parts.ts';
+export type { PassParts, PassReport } from './dedupe/pass-parts.ts';
+export { DedupePass } from './dedupe/pass.ts';
 export { gcJob, gcJobName } from './gc/gc-job.ts';
 export { gcSettings } from './gc/gc-rules.ts';
 export type { GcSettings, UntaggedKeeper } from './gc/gc-rules.ts';

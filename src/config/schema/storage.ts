@@ -64,6 +64,7 @@ function storeKeys(of: { readonly global: boolean }) {
     dedupe: key(
       flag().default(of.global),
       'Store equal blobs of different repositories once, by hard links.',
+      { reloadable: true },
     ),
     gc: key(flag().default(of.global), 'Remove blobs that nothing references.', { reloadable: true }),
     gcDelay: key(duration().default(hours(1)), 'How old garbage must be to be removed.', {

@@ -7,6 +7,7 @@ import type { RepoName } from '#oci/repo-name';
 import type {
   BlobRow,
   EntryRow,
+  HolderRow,
   IndexWriter,
   PageOptions,
   ReferenceRow,
@@ -33,6 +34,7 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
   #references: StatementSync;
   #referencing: StatementSync;
   #known: StatementSync;
+  #holders: StatementSync;
   #subject: StatementSync;
   #unread: StatementSync;
 
@@ -54,6 +56,8 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
         AND f.role IN (SELECT value FROM json_each(?3))
       WHERE r.name = ?1 LIMIT ?4`);
     this.#known = db.prepare('SELECT name FROM repositories WHERE name > ? ORDER BY name LIMIT ?');
+    this.#holders = db.prepare(`SELECT digest, repo FROM blobs INDEXED BY blobs_by_digest
+      WHERE (digest, repo) > (?, ?) ORDER BY digest, repo LIMIT ?`);
     this.#subject = db.prepare(`SELECT m.subject FROM repositories r
       JOIN manifests m ON m.repo = r.id AND m.digest = ?2 WHERE r.name = ?1`);
     this.#unread = db.prepare(`SELECT m.digest FROM repositories r
@@ -179,6 +183,13 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
 
   async listKnownRepositories(page: PageOptions): Promise<RepoName[]> {
     return this.#known.all(page.after, page.limit).map((row) => row.name as RepoName);
+  }
+
+  async listHolders(options: { after: HolderRow; limit: number }): Promise<HolderRow[]> {
+    const { after, limit } = options;
+    return this.#holders
+      .all(after.digest, after.repo, limit)
+      .map((row) => ({ digest: row.digest as Digest, repo: row.repo as RepoName }));
   }
 
   // --- garbage ---

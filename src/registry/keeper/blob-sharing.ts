@@ -4,11 +4,24 @@ import type { IndexReader } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
-import type { Storage, Store } from '#storage';
+import type { Fingerprint, Storage, Store } from '#storage';
 
 /** Places of a blob that are asked for a link, the last that gave one first; a name may have too many already. */
 const PLACES_MAX = 50;
 const REMEMBERED_MAX = 10_000;
+
+/** A blob that shall get the bytes of another repository; the fingerprints are those by which both were looked at. */
+export interface BlobRelink {
+  readonly repo: RepoName;
+  readonly digest: Digest;
+  readonly fingerprint: Fingerprint;
+  readonly from: { readonly repo: RepoName; readonly fingerprint: Fingerprint };
+  /** The bytes of `from` are on the disk: they were synced for an earlier link. */
+  readonly sourceIsDurable: boolean;
+}
+
+/** `refused`: these bytes cannot have another name; `changed`: it is not what was looked at any more. */
+export type RelinkResult = 'linked' | 'refused' | 'changed';
 
 /** Two files of a moment, named as zot names them, to learn whether a file system has hard links. */
 const PROBE = 'hardlinkcheck.txt';
@@ -39,6 +52,11 @@ export class BlobSharing {
     }
   }
 
+  /** Whether equal blobs of a store are stored once: it is asked for and can be had. */
+  shares(store: Store): boolean {
+    return store.dedupe === true && !this.#without.has(store);
+  }
+
   /**
    * Makes a blob stand in a repository, linked to another place of the same bytes where there is one and the store
    * shares; otherwise by `place`, which gives new bytes their name. Gives whether it was linked. Pushes of one digest
@@ -50,7 +68,7 @@ export class BlobSharing {
     place: () => Promise<void>,
   ): Promise<boolean> {
     const store = this.#storage.storeOf(repo);
-    if (store.dedupe !== true || this.#without.has(store)) {
+    if (!this.shares(store)) {
       await place();
       return false;
     }
@@ -61,6 +79,35 @@ export class BlobSharing {
       // Where new bytes are, the next link can be had; an old place may have as many as it can.
       this.#lastPlaces.set(key, linked ?? repo);
       return linked !== null;
+    });
+  }
+
+  /**
+   * Puts the bytes of another repository in the place of a blob's own, which must be equal: both were proven by who
+   * asks. Readers see the one or the other. Pushes of the digest wait meanwhile.
+   */
+  async relink({ repo, digest, fingerprint, from, sourceIsDurable }: BlobRelink): Promise<RelinkResult> {
+    const store = this.#storage.storeOf(repo);
+    if (!this.shares(store) || !this.#storage.shareStore(from.repo, repo)) return 'refused';
+    const key = `${store.route} ${digest}`;
+    return this.#locks.run(key, async () => {
+      const source = this.#storage.repository(from.repo);
+      const target = this.#storage.repository(repo);
+      if ((await source.statBlob(digest))?.fingerprint !== from.fingerprint) return 'changed';
+      if ((await target.statBlob(digest))?.fingerprint !== fingerprint) return 'changed';
+      // What is about to be removed must not be given a new time, nor be relied on.
+      if (await this.#index.isTombstoned(from.repo, digest)) return 'changed';
+      if (await this.#index.isTombstoned(repo, digest)) return 'changed';
+      try {
+        await target.mountBlob(source, digest, { mustShare: true, sourceIsDurable });
+      } catch (error) {
+        if (!(error instanceof StorageError)) throw error;
+        if (error.fault === 'invalid') return 'refused';
+        if (error.fault === 'missing') return 'changed';
+        throw error;
+      }
+      this.#lastPlaces.set(key, from.repo);
+      return 'linked';
     });
   }
 

@@ -10,6 +10,7 @@ import type { RepositoryStore, Storage, Store } from '#storage';
 import { BlobSharing } from './blob-sharing.ts';
 import { Changes } from './changes.ts';
 import { CommitGroup } from './commit-group.ts';
+import { DedupeDesk } from './dedupe-desk.ts';
 import { GarbageDesk } from './garbage-desk.ts';
 import type { IndexChunks } from './index-chunks.ts';
 import type { Keeper, ManifestPush, RevokeReason, UploadProgress, UploadRef } from './keeper-contract.ts';
@@ -41,6 +42,8 @@ export class LocalKeeper implements Keeper {
   readonly users: UserDesk;
   /** What sweeps ask for. */
   readonly garbage: GarbageDesk;
+  /** What passes over equal blobs ask for. */
+  readonly dedupe: DedupeDesk;
   #storage: Storage;
   #index: IndexWriter;
   #records: Records;
@@ -72,10 +75,10 @@ export class LocalKeeper implements Keeper {
       nowMs: this.#nowMs,
     };
     this.#changes = new Changes(parts.storage, queueParts, this.#reserve);
+    const desk = { storage: parts.storage, index: parts.index, changes: this.#changes };
+    this.dedupe = new DedupeDesk({ ...desk, sharing: this.#sharing });
     this.garbage = new GarbageDesk({
-      storage: parts.storage,
-      index: parts.index,
-      changes: this.#changes,
+      ...desk,
       ledger: this.#ledger,
       noteBlob: (repo, digest) => this.#noteBlob(repo, digest),
       noteUploads: (repos) => this.noteUploads(repos),

@@ -9,6 +9,7 @@ export function localStat(stat: BigIntStats): FileStat {
     sizeBytes: Number(stat.size),
     modifiedMs: Number(stat.mtimeNs / 1_000_000n),
     fingerprint: `${stat.size}-${stat.ino}-${stat.mtimeNs}-${stat.ctimeNs}`,
+    names: Number(stat.nlink),
   };
 }
 

@@ -21,6 +21,7 @@ class MemoryFile {
   sizeBytes: number;
   modifiedMs = 0;
   version = 0;
+  names = 0;
 
   constructor(content: Buffer) {
     this.room = content;
@@ -187,15 +188,21 @@ export class MemoryDriver implements StorageDriver {
       folder.children.set(name, child);
       folder = child;
     }
-    if (folder.children.get(last) instanceof MemoryFolder) throw new StorageError('exists', path);
+    const replaced = folder.children.get(last);
+    if (replaced instanceof MemoryFolder) throw new StorageError('exists', path);
+    if (replaced !== undefined) replaced.names -= 1;
     folder.children.set(last, file);
+    file.names += 1;
     this.#touch(file);
   }
 
   #unname(path: string): void {
     const slash = path.lastIndexOf('/');
     const folder = slash < 0 ? this.#root : this.#find(path.slice(0, slash));
-    if (folder instanceof MemoryFolder) folder.children.delete(path.slice(slash + 1));
+    if (!(folder instanceof MemoryFolder)) return;
+    const removed = folder.children.get(path.slice(slash + 1));
+    if (removed instanceof MemoryFile) removed.names -= 1;
+    folder.children.delete(path.slice(slash + 1));
   }
 
   #touch(file: MemoryFile): void {
@@ -206,5 +213,6 @@ export class MemoryDriver implements StorageDriver {
 }
 
 function statOf(file: MemoryFile): FileStat {
-  return { sizeBytes: file.sizeBytes, modifiedMs: file.modifiedMs, fingerprint: `v${file.version}` };
+  const { sizeBytes, modifiedMs, names } = file;
+  return { sizeBytes, modifiedMs, names, fingerprint: `v${file.version}` };
 }
