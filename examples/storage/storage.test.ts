@@ -1,6 +1,7 @@
 /** Every configuration of this folder is started as it is, but for its paths and its port, and does what it says. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
@@ -19,7 +20,33 @@ const TESTS: Record<string, (config: Record<string, unknown>) => Promise<void>> 
       const io = { stdout: { write: (more: string) => text.push(more) }, stderr: { write: () => true } };
       assert.equal(await main(['tasks', server.configFile, '--json'], 'zot', io), 0);
       const { jobs } = JSON.parse(text.join('')) as { jobs: { name: string }[] };
-      assert.deepEqual(jobs.map(({ name }) => name).toSorted(), ['gc', 'gc /scratch']);
+      assert.deepEqual(jobs.map(({ name }) => name).toSorted(), [
+        'dedupe',
+        'dedupe /scratch',
+        'gc',
+        'gc /scratch',
+      ]);
+    } finally {
+      await server.stop();
+    }
+  },
+  'dedupe.yaml': async (config) => {
+    const server = await startServer({ config });
+    try {
+      const bytes = Buffer.from('the same bytes');
+      const hex = createHash('sha256').update(bytes).digest('hex');
+      const repos = ['one', 'two', 'archive/one', 'archive/two'];
+      for (const repo of repos) {
+        const target = `${server.url}/v2/${repo}/blobs/uploads/?digest=sha256:${hex}`;
+        const headers = { 'content-type': 'application/octet-stream' };
+        assert.equal((await fetch(target, { method: 'POST', headers, body: bytes })).status, 201);
+      }
+      const inodes = repos.map((repo) => {
+        const root = path.join(folder, repo.startsWith('archive/') ? 'zot-archive' : 'zot');
+        return statSync(path.join(root, repo, 'blobs/sha256', hex)).ino;
+      });
+      assert.equal(inodes[0], inodes[1]);
+      assert.equal(new Set(inodes).size, 3);
     } finally {
       await server.stop();
     }

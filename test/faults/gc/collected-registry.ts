@@ -5,8 +5,8 @@ import { pino } from 'pino';
 import { NO_AUDIT } from '#lib/audit-log';
 import type { IndexWriter } from '#metadata';
 import type { StorageDriver } from '#storage';
-import { Sweep, SweepClock, emptyReport } from '#tasks';
-import type { GcSettings, SweepParts, SweepReport } from '#tasks';
+import { DedupePass, Sweep, SweepClock, emptyPassReport, emptyReport } from '#tasks';
+import type { GcSettings, PassParts, PassReport, SweepParts, SweepReport } from '#tasks';
 import { openRegistry } from '../support/opened-registry.ts';
 import type { OpenedRegistry } from '../support/opened-registry.ts';
 import { DatedDriver } from './dated-driver.ts';
@@ -115,6 +115,20 @@ export class CollectedRegistry {
     const report = emptyReport();
     await this.opened.registry.uploads.noteBegun();
     await new Sweep(this.parts(more), { signal: new AbortController().signal, pause }, report).run();
+    return report;
+  }
+
+  /** Switches the sharing of equal blobs, and makes what is stored follow; `pause` is awaited between the steps. */
+  async dedupe(on: boolean, pause = async (): Promise<void> => undefined): Promise<PassReport> {
+    const { storage, index, keeper } = this.opened;
+    const store = storage.stores[0] as PassParts['store'];
+    store.dedupe = on;
+    const logger = pino({ level: 'silent' });
+    const spaceLimit = { bytes: 0, share: 0 };
+    const parts = { storage, index, keeper, logger, store, ready: Promise.resolve(), spaceLimit };
+    const report = emptyPassReport();
+    const context = { signal: new AbortController().signal, pause };
+    await new DedupePass(on ? 'link' : 'restore', parts, context, report).run('');
     return report;
   }
 

@@ -1,7 +1,7 @@
 /**
- * Clients push, look, mount, move and delete while garbage is collected beside them, step by step, and clocks are
- * set forward and back: nothing that somebody may rely on is ever lost, and in the end all garbage is gone, and
- * nothing else.
+ * Clients push, look, mount, move and delete while garbage is collected and equal blobs are linked or made independent
+ * beside them, step by step, and clocks are set forward and back: nothing that somebody may rely on is ever lost, and
+ * in the end all garbage is gone, and nothing else.
  */
 import { mkdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
@@ -50,6 +50,8 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('deleteBlob' as const), repo: repoAt, at: blobAt }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('advance' as const), share }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('sweep' as const) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('spread' as const), at: pieceAt }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('dedupe' as const), on: fc.boolean() }) },
   {
     weight: 6,
     arbitrary: fc.record({ do: fc.constant('proceed' as const), steps: fc.integer({ min: 1, max: 6 }) }),
@@ -58,18 +60,18 @@ const step = fc.oneof(
 );
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** A sweep that goes on only when it is let. */
-class SteppedSweep {
+/** Background work that goes on only when it is let. */
+class SteppedWork {
   #permits: (() => void)[] = [];
   #open = false;
   #running: Promise<unknown> | null = null;
 
-  start(collected: CollectedRegistry): void {
+  start(work: (pause: () => Promise<void>) => Promise<unknown>): void {
     if (this.#running !== null) return;
     this.#open = false;
     const pause = (): Promise<void> =>
       this.#open ? Promise.resolve() : new Promise((resolve) => this.#permits.push(resolve));
-    this.#running = collected.sweep(pause).finally(() => (this.#running = null));
+    this.#running = work(pause).finally(() => (this.#running = null));
     this.#running.catch(() => undefined);
   }
 
@@ -93,7 +95,8 @@ type Disturbance = 'clock' | 'restart';
 
 interface Parts {
   readonly actor: Actor;
-  readonly sweep: SteppedSweep;
+  readonly sweep: SteppedWork;
+  readonly pass: SteppedWork;
   readonly collected: CollectedRegistry;
   readonly disturbance: Disturbance;
 }
@@ -104,29 +107,34 @@ async function play(
   disturbance: Disturbance,
 ): Promise<void> {
   const actor = new Actor(collected);
-  const sweep = new SteppedSweep();
+  const sweep = new SteppedWork();
+  const pass = new SteppedWork();
   for (const { step: next, beside } of steps) {
-    const done = act(next, { actor, sweep, collected, disturbance });
+    const done = act(next, { actor, sweep, pass, collected, disturbance });
     // Some steps run while the sweep goes on, the others between its steps.
-    if (beside) await Promise.all([done, sweep.proceed(2)]);
+    if (beside) await Promise.all([done, sweep.proceed(2), pass.proceed(2)]);
     else await done;
     await actor.requirePromises();
   }
-  await sweep.end();
+  await Promise.all([sweep.end(), pass.end()]);
   await actor.requirePromises();
   await collected.collectAll();
   await actor.requireNoGarbage();
 }
 
 async function act(next: Step, parts: Parts): Promise<void> {
-  const { actor, sweep, collected } = parts;
+  const { actor, sweep, pass, collected } = parts;
   switch (next.do) {
     case 'advance':
       return collected.clock.advance(next.share * DELAY_MS);
     case 'sweep':
-      return sweep.start(collected);
+      return sweep.start((pause) => collected.sweep(pause));
+    case 'dedupe':
+      await pass.end();
+      return pass.start((pause) => collected.dedupe(next.on, pause));
     case 'proceed':
-      return sweep.proceed(next.steps);
+      await Promise.all([sweep.proceed(next.steps), pass.proceed(next.steps)]);
+      return;
     case 'disturb':
       return disturb(next, parts);
     case 'deleteTag':
@@ -143,6 +151,10 @@ async function act(next: Step, parts: Parts): Promise<void> {
 /** What brings content, or looks for it. */
 async function bring(next: Step, actor: Actor): Promise<void> {
   if (next.do === 'upload') return actor.upload(next.repo, next.at);
+  if (next.do === 'spread') {
+    for (const at of blobsOf(next.at)) await Promise.all(REPOS.map((repo) => actor.upload(repo, at)));
+    return;
+  }
   if (next.do === 'giveUp') return actor.giveUp(next.repo);
   if (next.do === 'look') return actor.look(next.repo, next.at);
   if (next.do === 'mount') return actor.mount(next.repo, next.from, next.at);
@@ -152,9 +164,9 @@ async function bring(next: Step, actor: Actor): Promise<void> {
 }
 
 async function disturb(next: Extract<Step, { do: 'disturb' }>, parts: Parts): Promise<void> {
-  const { sweep, collected, disturbance } = parts;
+  const { sweep, pass, collected, disturbance } = parts;
   if (disturbance === 'clock') return collected.clock.jump((next.back ? -1 : 1) * next.share * 3 * DELAY_MS);
-  await sweep.end();
+  await Promise.all([sweep.end(), pass.end()]);
   await collected.stop();
   await collected.start();
 }
