@@ -13,6 +13,12 @@ export class BufferPool {
   #free = new Map<number, Buffer[]>();
   #freeBytes = 0;
   #inUse = 0;
+  #allocate: (sizeBytes: number) => Buffer;
+
+  /** `allocate` gives memory of a size, plain or, for disks that fetch bytes themselves, `pageAligned`. */
+  constructor(allocate: (sizeBytes: number) => Buffer = (sizeBytes) => Buffer.allocUnsafeSlow(sizeBytes)) {
+    this.#allocate = allocate;
+  }
 
   /** A buffer with room for all that is needed, or as large as is fitting now. Its old content is not erased. */
   take(neededBytes = Infinity): Buffer {
@@ -20,7 +26,7 @@ export class BufferPool {
     const sizeBytes = SIZES.find(({ inUseMax }) => this.#inUse <= inUseMax)?.sizeBytes ?? SMALLEST_BYTES;
     if (neededBytes < sizeBytes) return Buffer.allocUnsafe(neededBytes);
     const kept = this.#free.get(sizeBytes)?.pop();
-    if (kept === undefined) return Buffer.allocUnsafeSlow(sizeBytes);
+    if (kept === undefined) return this.#allocate(sizeBytes);
     this.#freeBytes -= sizeBytes;
     return kept;
   }
@@ -35,4 +41,12 @@ export class BufferPool {
     this.#free.set(buffer.length, list);
     this.#freeBytes += buffer.length;
   }
+}
+
+/**
+ * Memory that begins at a page, as disks want it that fetch bytes themselves: what may grow is reserved in whole pages,
+ * while other memory begins 16 bytes into one.
+ */
+export function pageAligned(sizeBytes: number): Buffer {
+  return Buffer.from(new ArrayBuffer(sizeBytes, { maxByteLength: sizeBytes }));
 }

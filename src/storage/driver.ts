@@ -55,6 +55,9 @@ export interface FileReader {
   close(): Promise<void>;
 }
 
+/** Writes that begin at a multiple of this, in the file and in memory, may cost a driver less. */
+export const BLOCK_BYTES = 4096;
+
 /** A file being appended to. What `write` took may be lost until `sync` has returned. */
 export interface FileWriter {
   /** Bytes in the file, those of earlier writers included. */

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import type { Hash } from 'node:crypto';
-import { BufferPool } from '#lib/buffer-pool';
+import { BufferPool, pageAligned } from '#lib/buffer-pool';
 import { digestSoFar } from '#oci/digest';
 import type { Digest, DigestAlgorithm } from '#oci/digest';
+import { BLOCK_BYTES } from './driver.ts';
 import type { FileWriter } from './driver.ts';
 
-const pool = new BufferPool();
+const pool = new BufferPool(pageAligned);
 
 /**
  * Appends a body to an upload's file and hashes it on the way. Pieces are copied into large reused buffers: one is
@@ -23,6 +24,8 @@ export class UploadWriter {
   #takenBytes: number;
   #filling: Buffer | null = null;
   #filledBytes = 0;
+  /** Where the buffer that is filled begins in the file. */
+  #filledFrom: number;
   #writing: Promise<void> | null = null;
   #failed = false;
 
@@ -32,6 +35,7 @@ export class UploadWriter {
     this.#algorithm = algorithm;
     this.#hash = hash;
     this.#takenBytes = writer.sizeBytes;
+    this.#filledFrom = writer.sizeBytes;
   }
 
   /** A writer for a file that is empty, so that its hash starts here. */
@@ -53,10 +57,12 @@ export class UploadWriter {
     this.#takenBytes += chunk.length;
     for (let at = 0; at < chunk.length;) {
       const buffer = (this.#filling ??= pool.take());
-      const copied = chunk.copy(buffer, this.#filledBytes, at);
+      // A buffer that begins within a block ends at one, so that the next begins there.
+      const room = buffer.length - (this.#filledFrom % BLOCK_BYTES) - this.#filledBytes;
+      const copied = chunk.copy(buffer, this.#filledBytes, at, Math.min(chunk.length, at + room));
       this.#filledBytes += copied;
       at += copied;
-      if (this.#filledBytes === buffer.length) await this.#handOver();
+      if (copied === room) await this.#handOver();
     }
     release(chunk);
   }
@@ -73,6 +79,7 @@ export class UploadWriter {
     const bytes = this.#filledBytes;
     this.#filling = null;
     this.#filledBytes = 0;
+    this.#filledFrom += bytes;
     if (buffer === null) return;
     try {
       await this.#writing;

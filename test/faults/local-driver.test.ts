@@ -7,6 +7,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { pageAligned } from '#lib/buffer-pool';
 import { LocalDriver, StorageError } from '#storage';
 import type { StorageFault } from '#storage';
 import { FaultyFileSystem } from './support/faulty-file-system.ts';
@@ -60,6 +61,19 @@ const operations: readonly Operation[] = [
       const writer = await driver.createWriter('r/.uploads/one');
       try {
         await writer.write(Buffer.from('text'));
+        await writer.sync();
+      } finally {
+        await writer.close();
+      }
+    },
+    allowed: [OLD],
+  },
+  {
+    title: 'a large upload: past the page cache, but for its end',
+    run: async (driver) => {
+      const writer = await driver.createWriter('r/.uploads/large');
+      try {
+        await writer.write(pageAligned(300_000));
         await writer.sync();
       } finally {
         await writer.close();

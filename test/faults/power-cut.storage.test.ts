@@ -39,11 +39,11 @@ class Pusher {
     this.store = new RepositoryStore(this.name, driver, true);
   }
 
-  async upload(content: string): Promise<Digest> {
+  /** In two pieces that are written apart, so that they can be lost apart. */
+  async upload(content: string, firstBytes = 5000): Promise<Digest> {
     const { id, writer } = await this.store.startUploadWriter('sha256');
-    // In pieces that are written apart, so that they can be lost apart.
     const bytes = Buffer.from(content);
-    for (const part of [bytes.subarray(0, 5000), bytes.subarray(5000)]) {
+    for (const part of [bytes.subarray(0, firstBytes), bytes.subarray(firstBytes)]) {
       await writer.append(part);
       await writer.flush();
     }
@@ -188,6 +188,16 @@ const histories: readonly History[] = [
       await after.store.finishUpload(id, digestOf(bytes));
       disk.acknowledge(blobThere(after.name, digestOf(bytes)));
       return [after];
+    },
+  },
+  {
+    title: 'a blob that is written past the page cache but for its beginning and its end',
+    run: async (disk) => {
+      const pusher = new Pusher(disk, new LocalDriver(disk.root, disk), 'large');
+      const layer = await pusher.upload('large '.repeat(50_000), 8192);
+      await pusher.pushManifest(layer);
+      await pusher.replaceIndex();
+      return [pusher];
     },
   },
   {

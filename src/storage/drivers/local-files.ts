@@ -1,5 +1,6 @@
 import type { BigIntStats, Stats } from 'node:fs';
 import type { FileReader, FileStat, FileWriter } from '../driver.ts';
+import type { DirectFile } from './direct-file.ts';
 import type { OpenFile } from './file-system.ts';
 import { localError } from './local-errors.ts';
 
@@ -54,35 +55,47 @@ export class LocalReader implements FileReader {
   }
 }
 
+export interface LocalWriterParts {
+  readonly handle: OpenFile;
+  /** The same file past the page cache. */
+  readonly direct: DirectFile;
+  /** For messages. */
+  readonly path: string;
+  readonly sizeBytes: number;
+}
+
 export class LocalWriter implements FileWriter {
   sizeBytes: number;
   #handle: OpenFile;
+  #direct: DirectFile;
   #path: string;
 
-  constructor(handle: OpenFile, path: string, sizeBytes: number) {
+  constructor({ handle, direct, path, sizeBytes }: LocalWriterParts) {
     this.#handle = handle;
+    this.#direct = direct;
     this.#path = path;
     this.sizeBytes = sizeBytes;
   }
 
   async write(buffer: Buffer): Promise<void> {
     try {
-      let written = 0;
-      while (written < buffer.length) {
-        const { bytesWritten } = await this.#handle.write(
-          buffer,
-          written,
-          buffer.length - written,
-          this.sizeBytes,
-        );
-        written += bytesWritten;
-        this.sizeBytes += bytesWritten;
+      for (let offset = 0; offset < buffer.length;) {
+        const bytes =
+          (await this.#direct.write(buffer, offset, this.sizeBytes)) || (await this.#append(buffer, offset));
+        offset += bytes;
+        this.sizeBytes += bytes;
       }
     } catch (error) {
       throw localError(error, this.#path);
     }
   }
 
+  async #append(buffer: Buffer, offset: number): Promise<number> {
+    const length = buffer.length - offset;
+    return (await this.#handle.write(buffer, offset, length, this.sizeBytes)).bytesWritten;
+  }
+
+  /** Covers what was written past the cache too: it is one file. */
   async sync(): Promise<void> {
     try {
       await this.#handle.sync();
@@ -93,7 +106,11 @@ export class LocalWriter implements FileWriter {
 
   async close(): Promise<void> {
     try {
-      await this.#handle.close();
+      try {
+        await this.#direct.close();
+      } finally {
+        await this.#handle.close();
+      }
     } catch (error) {
       throw localError(error, this.#path);
     }

@@ -11,6 +11,7 @@ import type {
   PutOptions,
   StorageDriver,
 } from '../driver.ts';
+import { DirectFile } from './direct-file.ts';
 import { nodeFileSystem } from './file-system.ts';
 import type { FileSystem, OpenFile } from './file-system.ts';
 import { isAbsent, localError, systemCode } from './local-errors.ts';
@@ -124,13 +125,13 @@ export class LocalDriver implements StorageDriver {
   }
 
   async createWriter(path: string): Promise<FileWriter> {
-    return new LocalWriter(await this.#create(path), path, 0);
+    return this.#writer(await this.#create(path), path, 0);
   }
 
   async openWriter(path: string): Promise<FileWriter | null> {
     try {
       const handle = await this.#files.open(this.#absolute(path), constants.O_WRONLY | constants.O_NONBLOCK);
-      return new LocalWriter(handle, path, fstatSync(handle.fd).size);
+      return this.#writer(handle, path, fstatSync(handle.fd).size);
     } catch (error) {
       return absent(error, path);
     }
@@ -198,6 +199,15 @@ export class LocalDriver implements StorageDriver {
 
   async close(): Promise<void> {
     // Nothing is held open between calls.
+  }
+
+  #writer(handle: OpenFile, path: string, sizeBytes: number): LocalWriter {
+    return new LocalWriter({
+      handle,
+      direct: new DirectFile(this.#files, this.#absolute(path)),
+      path,
+      sizeBytes,
+    });
   }
 
   #absolute(path: string): string {
