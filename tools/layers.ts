@@ -90,6 +90,7 @@ export const layers: readonly Layer[] = [
     modules: [...values, '#registry', '#storage', '#metadata'],
     types: ['#config'],
     node: fileNode,
+    packages: ['re2js'],
   },
   {
     folder: 'control',

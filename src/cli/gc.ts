@@ -13,6 +13,7 @@ interface GcResult {
   readonly dryRun: boolean;
   readonly stores: readonly {
     readonly store: string;
+    readonly tags: number;
     readonly manifests: number;
     readonly blobs: number;
     readonly buried: number;
@@ -30,9 +31,10 @@ export function gcCommand(args: GcArguments, io: CommandIo): Promise<number> {
 function render(value: unknown): string {
   const { dryRun, stores } = value as GcResult;
   const would = dryRun ? 'would remove' : 'removed';
-  const lines = stores.map(({ store, manifests, blobs, freedBytes, uploads, buried }) => {
+  const lines = stores.map(({ store, tags, manifests, blobs, freedBytes, uploads, buried }) => {
     const later = !dryRun && buried > blobs ? `; ${buried} more blobs go when their grace is over` : '';
-    const what = `${manifests} manifests, ${blobs} blobs (${byteSize(freedBytes)}), ${uploads} uploads`;
+    const bytes = byteSize(freedBytes);
+    const what = `${tags} tags, ${manifests} manifests, ${blobs} blobs (${bytes}), ${uploads} uploads`;
     return `${store}: ${would} ${what}${later}\n`;
   });
   return lines.join('');

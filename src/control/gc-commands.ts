@@ -1,5 +1,13 @@
 import type { Config, StoreConfig } from '#config';
-import { SweepClock, gcJob, gcJobName, gcSettings, noteEverything, systemTime } from '#tasks';
+import {
+  SettledRepositories,
+  SweepClock,
+  gcJob,
+  gcJobName,
+  gcSettings,
+  noteEverything,
+  systemTime,
+} from '#tasks';
 import type { GcSettings, Job, RoundResult, Scheduler, SweepParts, SweepReport } from '#tasks';
 import { ControlRefusal, flagArgument } from './contract.ts';
 import type { ControlCall, ControlCommands, ControlHost } from './contract.ts';
@@ -20,11 +28,12 @@ export function gcParts(host: ControlHost): SweepParts[] {
 const partsOf = new WeakMap<ControlHost, SweepParts[]>();
 
 function makeParts(host: ControlHost): SweepParts[] {
-  const { storage, index, keeper, logger, audit } = host;
+  const { storage, index, records, keeper, logger, audit } = host;
   const clock = new SweepClock(systemTime);
   return storage.stores.map((store) => ({
     storage,
     index,
+    records,
     keeper,
     logger,
     audit,
@@ -33,7 +42,7 @@ function makeParts(host: ControlHost): SweepParts[] {
     get settings() {
       return settingsInForce(host, store.route);
     },
-    keepUntagged: () => Promise.resolve(false),
+    settled: new SettledRepositories(),
     serving: host.serving,
   }));
 }

@@ -110,6 +110,33 @@ function pushCases(recordsTest: Case): void {
     });
   });
 
+  recordsTest('count the push of a manifest that was gone as its first one', async ({ records }) => {
+    const push = { repo: REPO, digest: DIGEST, tags: [] };
+    await records.addPushes([{ ...push, pushedMs: 1000, isNew: true }]);
+    await records.addPushes([{ ...push, pushedMs: 2000, isNew: false }]);
+    assert.equal((await records.statistics(REPO, DIGEST)).firstPushMs, 1000);
+    await records.addPushes([{ ...push, pushedMs: 3000, isNew: true }]);
+    assert.equal((await records.statistics(REPO, DIGEST)).firstPushMs, 3000);
+  });
+
+  recordsTest('forget what is gone, and nothing else', async ({ records }) => {
+    const pushes = [DIGEST, SECOND].map((digest) => ({ repo: REPO, digest, tags: [], pushedMs: 1000 }));
+    await records.addPushes([...pushes, { repo: OTHER, digest: DIGEST, tags: [], pushedMs: 2000 }]);
+    await records.forget([
+      { repo: REPO, digest: DIGEST },
+      { repo: OTHER, digest: SECOND },
+    ]);
+    assert.deepEqual(await records.statistics(REPO, DIGEST), NOTHING);
+    assert.deepEqual(await records.statistics(REPO, SECOND), { ...NOTHING, firstPushMs: 1000 });
+    assert.deepEqual(await records.statistics(OTHER, DIGEST), { ...NOTHING, firstPushMs: 2000 });
+  });
+
+  recordsTest('know when they were begun', async ({ records, reopen }) => {
+    const beganMs = await records.beganMs();
+    assert.ok(Math.abs(Date.now() - beganMs) < 30_000);
+    assert.equal(await (await reopen()).beganMs(), beganMs);
+  });
+
   recordsTest('outlive a restart', async ({ records, reopen }) => {
     const tag = parseTag('v1');
     await records.addPulls([{ repo: REPO, digest: DIGEST, pulls: 3, lastPullMs: 500 }]);

@@ -21,6 +21,8 @@ export interface PushRecord {
   /** Tags that this push created or moved. */
   readonly tags: readonly Tag[];
   readonly pushedMs: number;
+  /** The repository did not list it before: what is remembered of an earlier life of it is no push of this one. */
+  readonly isNew?: boolean;
 }
 
 export interface ManifestStatistics {
@@ -36,9 +38,13 @@ export interface Records {
   /** Adds counts gathered since the last call. */
   addPulls(counts: readonly PullCount[]): Promise<void>;
   addPushes(pushes: readonly PushRecord[]): Promise<void>;
+  /** Forgets the statistics of manifests that are gone. */
+  forget(manifests: readonly { readonly repo: RepoName; readonly digest: Digest }[]): Promise<void>;
   statistics(repo: RepoName, digest: Digest): Promise<ManifestStatistics>;
   /** When a tag name first appeared, milliseconds since the epoch; it stays when the tag moves (zot). */
   tagSinceMs(repo: RepoName, tag: Tag): Promise<number | null>;
+  /** Since when pulls are counted at all: when these records were begun, milliseconds since the epoch. */
+  beganMs(): Promise<number>;
   probe(): Promise<void>;
   close(): Promise<void>;
 }

@@ -23,6 +23,7 @@ export const CORE_FEATURES: readonly string[] = [
   'ratelimit',
   'audit',
   'gc',
+  'retention',
   'dedupe',
 ];
 

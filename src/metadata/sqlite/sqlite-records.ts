@@ -28,6 +28,12 @@ export const RECORDS_MIGRATIONS: readonly Migration[] = [
     `,
   },
   ACCOUNTS_MIGRATION,
+  {
+    up: `
+      CREATE TABLE origin (began_ms INTEGER NOT NULL) STRICT;
+      INSERT INTO origin VALUES (CAST(unixepoch('subsec') * 1000 AS INTEGER));
+    `,
+  },
 ];
 
 /** Records in SQLite, written by the keeper alone. */
@@ -39,6 +45,8 @@ export class SqliteRecords implements Records {
   #addTag: StatementSync;
   #statistics: StatementSync;
   #tagSince: StatementSync;
+  #forget: StatementSync;
+  #began: StatementSync;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -48,12 +56,14 @@ export class SqliteRecords implements Records {
       ON CONFLICT DO UPDATE SET pulls = pulls + ?3, last_pull_ms = max(coalesce(last_pull_ms, 0), ?4)`);
     this.#addPush = db.prepare(`
       INSERT INTO manifest_statistics (repo, digest, pulls, first_push_ms) VALUES (?1, ?2, 0, ?3)
-      ON CONFLICT DO UPDATE SET first_push_ms = coalesce(first_push_ms, ?3)`);
+      ON CONFLICT DO UPDATE SET first_push_ms = iif(?4, ?3, coalesce(first_push_ms, ?3))`);
     this.#addTag = db.prepare('INSERT OR IGNORE INTO tag_times (repo, tag, since_ms) VALUES (?, ?, ?)');
     this.#statistics = db.prepare(
       'SELECT pulls, last_pull_ms, first_push_ms FROM manifest_statistics WHERE repo = ? AND digest = ?',
     );
     this.#tagSince = db.prepare('SELECT since_ms FROM tag_times WHERE repo = ? AND tag = ?');
+    this.#forget = db.prepare('DELETE FROM manifest_statistics WHERE repo = ? AND digest = ?');
+    this.#began = db.prepare('SELECT began_ms FROM origin');
   }
 
   async addPulls(counts: readonly PullCount[]): Promise<void> {
@@ -65,8 +75,8 @@ export class SqliteRecords implements Records {
 
   async addPushes(pushes: readonly PushRecord[]): Promise<void> {
     this.#transaction(() => {
-      for (const { repo, digest, tags, pushedMs } of pushes) {
-        this.#addPush.run(repo, digest, pushedMs);
+      for (const { repo, digest, tags, pushedMs, isNew } of pushes) {
+        this.#addPush.run(repo, digest, pushedMs, isNew === true ? 1 : 0);
         for (const tag of tags) this.#addTag.run(repo, tag, pushedMs);
       }
     });
@@ -83,6 +93,16 @@ export class SqliteRecords implements Records {
 
   async tagSinceMs(repo: RepoName, tag: Tag): Promise<number | null> {
     return (this.#tagSince.get(repo, tag)?.since_ms as number | undefined) ?? null;
+  }
+
+  async forget(manifests: readonly { readonly repo: RepoName; readonly digest: Digest }[]): Promise<void> {
+    this.#transaction(() => {
+      for (const { repo, digest } of manifests) this.#forget.run(repo, digest);
+    });
+  }
+
+  async beganMs(): Promise<number> {
+    return this.#began.get()?.began_ms as number;
   }
 
   async probe(): Promise<void> {

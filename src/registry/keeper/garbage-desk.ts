@@ -5,7 +5,7 @@ import type { RepoName } from '#oci/repo-name';
 import type { Storage } from '#storage';
 import type { Changes } from './changes.ts';
 import type { UploadRef } from './keeper-contract.ts';
-import type { GarbageRules } from './operation.ts';
+import type { Operation } from './operation.ts';
 import type { UploadLedger } from './upload-ledger.ts';
 
 export interface GarbageParts {
@@ -28,9 +28,13 @@ export class GarbageDesk {
   }
 
   /** Removes a manifest that is garbage, if it is so still when its turn comes; gives whether it is gone. */
-  collectManifest(repo: RepoName, digest: Digest, rules: GarbageRules, sinceMs: number): Promise<boolean> {
+  collectManifest(
+    repo: RepoName,
+    manifest: Omit<Extract<Operation, { kind: 'collectManifest' }>, 'kind'>,
+  ): Promise<boolean> {
+    const { digest } = manifest;
     return this.#parts.changes.onBlob(repo, digest, async () => {
-      await this.#parts.changes.change(repo, { kind: 'collectManifest', digest, rules, sinceMs });
+      await this.#parts.changes.change(repo, { kind: 'collectManifest', ...manifest });
       return (await this.#parts.index.findManifest(repo, { kind: 'digest', digest })) === null;
     });
   }

@@ -1,6 +1,6 @@
 import { WeightedLru } from '#lib/weighted-lru';
 import { UPLOADS } from '#metadata';
-import type { DiskReserve, IndexWriter, PullCount, PushRecord, Records } from '#metadata';
+import type { DiskReserve, IndexWriter, PullCount, Records } from '#metadata';
 import type { Digest } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
 import type { Reference } from '#oci/reference';
@@ -14,7 +14,11 @@ import { DedupeDesk } from './dedupe-desk.ts';
 import { GarbageDesk } from './garbage-desk.ts';
 import type { IndexChunks } from './index-chunks.ts';
 import type { Keeper, ManifestPush, RevokeReason, UploadProgress, UploadRef } from './keeper-contract.ts';
+import type { Operation, Plan } from './operation.ts';
+import { RecordJournal } from './record-journal.ts';
 import type { QueueParts } from './repository-queue.ts';
+import { RepositoryWatches } from './repository-watches.ts';
+import { RetentionDesk } from './retention-desk.ts';
 import { UploadLedger } from './upload-ledger.ts';
 import { localUserDesk } from './user-desk.ts';
 import type { UserDesk } from './user-desk.ts';
@@ -34,8 +38,6 @@ export interface KeeperParts {
 const CHUNKS_BYTES_MAX = 64 * 1024 * 1024;
 /** Counts and push times are written this often; a pull never waits for it. */
 const RECORDS_FLUSH_MS = 1000;
-/** Records gathered at most before they are written early. */
-const RECORDS_GATHERED_MAX = 10_000;
 
 /** The one that changes things: see `keeper-contract.ts` for what each call promises. */
 export class LocalKeeper implements Keeper {
@@ -44,14 +46,16 @@ export class LocalKeeper implements Keeper {
   readonly garbage: GarbageDesk;
   /** What passes over equal blobs ask for. */
   readonly dedupe: DedupeDesk;
+  /** What retention asks for. */
+  readonly retention: RetentionDesk;
   #storage: Storage;
   #index: IndexWriter;
   #records: Records;
   #changes: Changes;
   #ledger = new UploadLedger();
   #sharing: BlobSharing;
-  #pulls: PullCount[] = [];
-  #pushes: PushRecord[] = [];
+  #journal: RecordJournal;
+  #watches = new RepositoryWatches();
   #flushTimer: NodeJS.Timeout;
   #walked = false;
   #nowMs: () => number;
@@ -67,12 +71,18 @@ export class LocalKeeper implements Keeper {
     this.#reserve = parts.reserve ?? null;
     this.#sharing = new BlobSharing(parts.storage, parts.index);
     this.users = localUserDesk(parts.records.accounts);
-    const queueParts = {
+    this.#journal = new RecordJournal(parts.records, (problem) => {
+      // About no repository in particular: parsed, there would have to be one.
+      parts.report('' as RepoName, null, problem);
+    });
+    const queueParts: QueueParts = {
       index: parts.index,
       group: new CommitGroup(parts.index),
       chunks: new WeightedLru<RepoName, IndexChunks>(CHUNKS_BYTES_MAX),
       report: parts.report,
       nowMs: this.#nowMs,
+      watches: this.#watches,
+      onCommit: (repo, operation, plan) => this.#record(repo, operation, plan),
     };
     this.#changes = new Changes(parts.storage, queueParts, this.#reserve);
     const desk = { storage: parts.storage, index: parts.index, changes: this.#changes };
@@ -83,8 +93,13 @@ export class LocalKeeper implements Keeper {
       noteBlob: (repo, digest) => this.#noteBlob(repo, digest),
       noteUploads: (repos) => this.noteUploads(repos),
     });
+    this.retention = new RetentionDesk({
+      changes: this.#changes,
+      watches: this.#watches,
+      journal: this.#journal,
+    });
     this.#flushTimer = setInterval(() => {
-      void this.#flushRecords();
+      void this.#journal.flush();
       void this.#reserve?.renew();
     }, RECORDS_FLUSH_MS);
     this.#flushTimer.unref();
@@ -189,9 +204,7 @@ export class LocalKeeper implements Keeper {
 
   async pushManifest(push: ManifestPush): Promise<void> {
     await this.#changes.change(push.repo, { kind: 'push', push });
-    const { repo, digest, tags } = push;
-    this.#pushes.push({ repo, digest, tags, pushedMs: this.#nowMs() });
-    if (this.#pushes.length > RECORDS_GATHERED_MAX) await this.#flushRecords();
+    await this.#journal.flushWhenFull();
   }
 
   async deleteManifest(repo: RepoName, reference: Reference, tagsMax: number): Promise<void> {
@@ -211,22 +224,18 @@ export class LocalKeeper implements Keeper {
   // --- records ---
 
   async addPulls(counts: readonly PullCount[]): Promise<void> {
-    this.#pulls.push(...counts);
-    if (this.#pulls.length > RECORDS_GATHERED_MAX) await this.#flushRecords();
+    this.#journal.addPulls(counts);
+    this.#watches.pulled(counts);
+    await this.#journal.flushWhenFull();
   }
 
-  async #flushRecords(): Promise<void> {
-    const pulls = this.#pulls;
-    const pushes = this.#pushes;
-    this.#pulls = [];
-    this.#pushes = [];
-    try {
-      if (pulls.length > 0) await this.#records.addPulls(pulls);
-      if (pushes.length > 0) await this.#records.addPushes(pushes);
-    } catch (error) {
-      // Counts are lost rather than kept without bound; content is never touched by this.
-      this.#report('' as RepoName, null, `statistics could not be written: ${String(error)}`);
+  #record(repo: RepoName, operation: Operation, plan: Plan): void {
+    if (operation.kind === 'push') {
+      const { digest, tags } = operation.push;
+      const isNew = plan.isFirstPush;
+      this.#journal.addPush({ repo, digest, tags, pushedMs: this.#nowMs(), isNew });
     }
+    for (const digest of plan.removedManifests) this.#journal.addRemoval({ repo, digest });
   }
 
   async probe(): Promise<{ walked: boolean }> {
@@ -241,7 +250,7 @@ export class LocalKeeper implements Keeper {
 
   async close(): Promise<void> {
     clearInterval(this.#flushTimer);
-    await this.#flushRecords();
+    await this.#journal.flush();
   }
 }
 

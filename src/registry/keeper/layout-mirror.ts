@@ -6,11 +6,14 @@ import { StorageError } from '#storage';
 import type { FileStat, RepositoryStore } from '#storage';
 import { readLayout } from './reconcile.ts';
 import type { IndexChunks } from './index-chunks.ts';
+import type { RepositoryWatches } from './repository-watches.ts';
 
 export interface MirrorParts {
   readonly index: IndexWriter;
   /** Serialised index files, which a changed file makes useless. */
   readonly chunks: WeightedLru<RepoName, IndexChunks>;
+  /** Who must hear of what another tool changed. */
+  readonly watches: RepositoryWatches;
   /** Hears of damage and of files that cannot be used. */
   readonly report: (repo: RepoName, digest: string | null, problem: string) => void;
 }
@@ -46,14 +49,16 @@ export class LayoutMirror {
   /** Takes a repository that is gone out of the index. */
   async forget(): Promise<void> {
     this.#parts.chunks.delete(this.#store.name);
+    this.#parts.watches.readAgain(this.#store.name);
     await this.#parts.index.removeRepository(this.#store.name);
     await this.#noteWhole();
   }
 
   async #readAgain(state: RepositoryState | null): Promise<void> {
-    const { index, report, chunks } = this.#parts;
+    const { index, report, chunks, watches } = this.#parts;
     const name = this.#store.name;
     chunks.delete(name);
+    watches.readAgain(name);
     const read = await this.#read(state);
     if (read === null) return;
     const snapshot = await readLayout(this.#store, index, read, (digest, problem) =>

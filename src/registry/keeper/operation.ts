@@ -2,6 +2,7 @@ import type { BlobRow, EntryRow, NewManifest } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { Tag } from '#oci/reference';
 import type { ManifestPush } from './keeper-contract.ts';
+import type { RepositoryWatch } from './repository-watch.ts';
 
 /** One change asked of a repository. */
 export type Operation =
@@ -18,6 +19,16 @@ export type Operation =
       readonly digest: Digest;
       readonly rules: GarbageRules;
       readonly sinceMs: number;
+      /** Asked when its turn comes: whether a rule keeps it all the same. */
+      readonly isKept: () => Promise<boolean>;
+    }
+  /** Removes tags that a judgement found to be in excess, as far as it holds still; see `plan-retire.ts`. */
+  | {
+      readonly kind: 'retire';
+      readonly tags: readonly TagToRetire[];
+      readonly watch: RepositoryWatch;
+      /** Hears which tags go, before they do; the last call counts. */
+      readonly onPlan: (tags: readonly Tag[]) => void;
     }
   /** Removes the bytes of a blob that is still buried; nothing happens when something needs it again. */
   | { readonly kind: 'collectBlob'; readonly digest: Digest }
@@ -33,8 +44,18 @@ export interface GarbageRules {
   readonly deleteReferrers: boolean;
 }
 
+/** A tag that is to go, as it was when that was decided. */
+export interface TagToRetire {
+  readonly tag: Tag;
+  readonly digest: Digest;
+  /** Whether a pull since then would keep it. */
+  readonly isKeptByPull: boolean;
+}
+
 /** What an operation does to the repository, worked out before anything is written. */
 export interface Plan {
+  /** A push of a manifest that index.json did not list. */
+  readonly isFirstPush: boolean;
   /** Descriptors that leave index.json. */
   readonly removedEntries: readonly EntryRow[];
   /** Descriptors that join it, at the end and in order. */
@@ -58,6 +79,7 @@ export interface Plan {
 }
 
 export const NO_CHANGE: Plan = {
+  isFirstPush: false,
   removedEntries: [],
   addedEntries: [],
   addedManifests: [],

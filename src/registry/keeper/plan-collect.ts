@@ -63,7 +63,8 @@ export async function planCollectManifest(
   // Pushed again since it was judged: it is young.
   if ((await index.findCandidate(repo, digest))?.sinceMs !== sinceMs) return NO_CHANGE;
   if ((await unknownContent(index, repo)) !== null) return NO_CHANGE;
-  if ((await garbageReason(index, repo, digest, rules)) === null) return NO_CHANGE;
+  if ((await garbageReason(index, repo, digest, rules)) === null || (await operation.isKept()))
+    return NO_CHANGE;
   return { ...(await removalOf(repo, digest, index, sinceMs)), removedFiles: [] };
 }
 

@@ -24,16 +24,26 @@ export async function planDeleteTag(
 ): Promise<Plan> {
   const holders = await index.findEntries(repo, { kind: 'tag', tag });
   if (holders.length === 0) throw new RegistryError('MANIFEST_UNKNOWN', { detail: { reference: tag } });
+  return withoutEntries(repo, holders, index, nowMs);
+}
+
+/** Takes descriptors with tags away; a manifest that loses its last one stays listed without a tag. */
+export async function withoutEntries(
+  repo: RepoName,
+  holders: readonly EntryRow[],
+  index: IndexWriter,
+  nowMs: number,
+): Promise<Plan> {
+  const ofDigests = Map.groupBy(holders, ({ digest }) => digest);
   const addedEntries: { digest: Digest; tag: null; json: string }[] = [];
-  for (const digest of new Set(holders.map((holder) => holder.digest))) {
+  for (const [digest, leaving] of ofDigests) {
     const all = await index.findEntries(repo, { kind: 'digest', digest });
-    const leaving = holders.filter((holder) => holder.digest === digest);
     const first = leaving[0];
     if (all.length === leaving.length && first !== undefined) {
       addedEntries.push({ digest, tag: null, json: withoutTag(first.json) });
     }
   }
-  const candidates = holders.map(({ digest }) => ({ what: digest, sinceMs: nowMs }));
+  const candidates = [...ofDigests.keys()].map((what) => ({ what, sinceMs: nowMs }));
   return { ...NO_CHANGE, removedEntries: holders, addedEntries, candidates };
 }
 

@@ -77,7 +77,11 @@ async function buriedOf(
 async function planEntries(
   push: ManifestPush,
   index: IndexWriter,
-): Promise<{ removedEntries: EntryRow[]; addedEntries: Omit<EntryRow, 'position'>[] }> {
+): Promise<{
+  removedEntries: EntryRow[];
+  addedEntries: Omit<EntryRow, 'position'>[];
+  isFirstPush: boolean;
+}> {
   const removedEntries: EntryRow[] = [];
   const addedEntries: Omit<EntryRow, 'position'>[] = [];
   const present = await index.findEntries(push.repo, { kind: 'digest', digest: push.digest });
@@ -95,7 +99,11 @@ async function planEntries(
   const orphans = await keepUntagged(push, index, movedFrom);
   if (addedEntries.length > 0) removedEntries.push(...present.filter((row) => row.tag === null));
   else if (present.length === 0) addedEntries.push(entry(push, null));
-  return { removedEntries, addedEntries: [...orphans, ...addedEntries] };
+  return {
+    removedEntries,
+    addedEntries: [...orphans, ...addedEntries],
+    isFirstPush: present.length === 0,
+  };
 }
 
 function entry(push: ManifestPush, tag: Tag | null): Omit<EntryRow, 'position'> {

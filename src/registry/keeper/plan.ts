@@ -7,6 +7,7 @@ import type { Operation, OperationKeys, Plan } from './operation.ts';
 import { planBuryBlob, planCollectBlob, planCollectManifest, planRemoveEmpty } from './plan-collect.ts';
 import { planDeleteBlob, planDeleteManifest, planDeleteTag } from './plan-delete.ts';
 import { planPush } from './plan-push.ts';
+import { planRetire } from './plan-retire.ts';
 
 /** Works out what an operation does, against the index as it stands; throws what refuses it. */
 export async function planOperation(
@@ -26,6 +27,8 @@ export async function planOperation(
       return planDeleteBlob(store.name, operation.digest, index, store);
     case 'collectManifest':
       return planCollectManifest(store.name, operation, index);
+    case 'retire':
+      return planRetire(store.name, operation, index, nowMs);
     case 'buryBlob':
       return planBuryBlob(operation, index, store);
     case 'collectBlob':
@@ -66,17 +69,13 @@ export async function keysOf(
       const held = await index.findEntries(repo, { kind: 'tag', tag: operation.tag });
       return { reads: [LAYOUT], writes: [`tag ${operation.tag}`, ...held.map((entry) => entry.digest)] };
     }
-    case 'collectManifest':
-    case 'deleteManifest': {
-      const subject = await index.findSubject(repo, operation.digest);
-      const held = await index.findEntries(repo, { kind: 'digest', digest: operation.digest });
-      const tags = held.flatMap((entry) => (entry.tag === null ? [] : [`tag ${entry.tag}`]));
-      const family = await withDescendants(repo, operation.digest, index);
-      return {
-        reads: subject === null ? [LAYOUT] : [subject, LAYOUT],
-        writes: [...family, ...tags, ADOPTED],
-      };
+    case 'retire': {
+      const named = operation.tags.flatMap(({ tag, digest }) => [`tag ${tag}`, digest]);
+      return { reads: [LAYOUT], writes: [...new Set(named)] };
     }
+    case 'collectManifest':
+    case 'deleteManifest':
+      return keysOfManifest(operation.digest, repo, index);
     case 'buryBlob':
     case 'collectBlob':
     case 'deleteBlob':
@@ -86,6 +85,18 @@ export async function keysOf(
     case 'refresh':
       return { reads: [], writes: [] };
   }
+}
+
+/** What goes with a manifest that is removed, and its subject, which decides whether it may be. */
+async function keysOfManifest(digest: Digest, repo: RepoName, index: IndexWriter): Promise<OperationKeys> {
+  const subject = await index.findSubject(repo, digest);
+  const held = await index.findEntries(repo, { kind: 'digest', digest });
+  const tags = held.flatMap((entry) => (entry.tag === null ? [] : [`tag ${entry.tag}`]));
+  const family = await withDescendants(repo, digest, index);
+  return {
+    reads: subject === null ? [LAYOUT] : [subject, LAYOUT],
+    writes: [...family, ...tags, ADOPTED],
+  };
 }
 
 /** A manifest and all that stand below it, of which some may go with it. */

@@ -10,6 +10,7 @@
  */
 import type { RepositoryState } from '#metadata';
 import type { Digest } from '#oci/digest';
+import type { RepoName } from '#oci/repo-name';
 import { RegistryError } from '#oci/errors';
 import { StorageError } from '#storage';
 import type { RepositoryStore } from '#storage';
@@ -25,6 +26,8 @@ export interface QueueParts extends MirrorParts {
   readonly group: CommitGroup;
   /** The wall clock, milliseconds since the epoch. */
   readonly nowMs: () => number;
+  /** Hears of each operation that is committed, in the order in which they are. */
+  readonly onCommit: (repo: RepoName, operation: Operation, plan: Plan) => void;
 }
 
 interface Job {
@@ -123,6 +126,7 @@ export class RepositoryQueue {
       const unsettled = planned.length > 0 ? planned.map(({ job }) => job) : batch;
       return this.#recover(unsettled, error, { conflicts, replaced: progress.replaced });
     }
+    for (const { job, plan } of planned) this.#parts.onCommit(this.#store.name, job.operation, plan);
     for (const each of planned) await this.#settle(each);
   }
 
@@ -171,7 +175,9 @@ export class RepositoryQueue {
     const { index, nowMs } = this.#parts;
     try {
       if (job.operation.kind === 'push') this.#requireUsable(state);
-      return { job, plan: await planOperation(job.operation, index, this.#store, nowMs()) };
+      const plan = await planOperation(job.operation, index, this.#store, nowMs());
+      this.#parts.watches.planned(this.#store.name, job.operation, plan);
+      return { job, plan };
     } catch (error) {
       job.settle.reject(error);
       return null;

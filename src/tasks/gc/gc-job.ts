@@ -56,7 +56,7 @@ export function gcJob(parts: SweepParts, onReport: (report: SweepReport) => void
 }
 
 function describe(report: SweepReport): string {
-  const { manifests, blobs, freedBytes, uploads, repositories } = report;
-  const counts = `${manifests} manifests, ${blobs} blobs, ${uploads} uploads, ${repositories} repositories`;
-  return `${counts} removed, ${freedBytes} bytes freed`;
+  const { tags, manifests, blobs, freedBytes, uploads, repositories } = report;
+  const contents = `${tags} tags, ${manifests} manifests, ${blobs} blobs`;
+  return `${contents}, ${uploads} uploads, ${repositories} repositories removed, ${freedBytes} bytes freed`;
 }

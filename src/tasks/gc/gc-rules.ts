@@ -1,8 +1,8 @@
 import type { StoreConfig } from '#config';
-import { compileGlob } from '#lib/doublestar';
-import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import type { GarbageRules } from '#registry';
+import { retentionSettings } from '../retention/settings.ts';
+import type { RetentionSettings } from '../retention/settings.ts';
 
 /** The settings of collection in one store, compiled once. */
 export interface GcSettings {
@@ -16,11 +16,9 @@ export interface GcSettings {
   readonly window: { readonly fromMinute: number; readonly toMinute: number } | null;
   /** Decide and log, and change nothing. */
   readonly dryRun: boolean;
+  readonly retention: RetentionSettings;
   rulesOf(repo: RepoName): GarbageRules;
 }
-
-/** Says of a manifest without a tag whether a rule keeps it (`keepUntagged`). */
-export type UntaggedKeeper = (repo: RepoName, digest: Digest) => Promise<boolean>;
 
 type StoreSettings = Pick<StoreConfig, 'gc' | 'gcDelay' | 'gcInterval' | 'gcTimeWindow' | 'retention'>;
 
@@ -30,10 +28,7 @@ const DEFAULT_DELAY_MS = 3_600_000;
 const DEFAULT_RULES: GarbageRules = { deleteUntagged: true, deleteReferrers: false };
 
 export function gcSettings(store: StoreSettings): GcSettings {
-  const policies = (store.retention?.policies ?? []).map((policy) => ({
-    globs: policy.repositories.map((pattern) => compileGlob(pattern)),
-    rules: { deleteUntagged: policy.deleteUntagged, deleteReferrers: policy.deleteReferrers },
-  }));
+  const retention = retentionSettings(store.retention);
   // Where periodic collection is off, its delay is nothing: a sweep on demand must not take what is in flight.
   const delayMs = store.gc ? store.gcDelay : Math.max(store.gcDelay, DEFAULT_DELAY_MS);
   return {
@@ -45,8 +40,8 @@ export function gcSettings(store: StoreSettings): GcSettings {
     intervalMs: store.gcInterval,
     window: readWindow(store.gcTimeWindow),
     dryRun: store.retention?.dryRun ?? false,
-    rulesOf: (repo) =>
-      policies.find(({ globs }) => globs.some((glob) => glob.matches(repo)))?.rules ?? DEFAULT_RULES,
+    retention,
+    rulesOf: (repo) => retention.policyOf(repo)?.garbage ?? DEFAULT_RULES,
   };
 }
 

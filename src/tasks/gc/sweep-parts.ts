@@ -1,28 +1,33 @@
 import type { AuditLog } from '#lib/audit-log';
 import type { Logger } from '#lib/logger';
-import type { IndexWriter } from '#metadata';
+import type { IndexWriter, Records } from '#metadata';
 import type { LocalKeeper } from '#registry';
 import type { Storage, Store } from '#storage';
-import type { GcSettings, UntaggedKeeper } from './gc-rules.ts';
+import type { SettledRepositories } from '../retention/settled.ts';
+import type { GcSettings } from './gc-rules.ts';
 import type { SweepClock } from './sweep-clock.ts';
 
 /** What a sweep of one store works with. */
 export interface SweepParts {
   readonly storage: Storage;
   readonly index: IndexWriter;
+  readonly records: Records;
+  readonly audit: AuditLog;
   readonly keeper: LocalKeeper;
   readonly logger: Logger;
   /** Hears of everything that is removed; of a dry run nothing. */
-  readonly audit: AuditLog;
   readonly clock: SweepClock;
   readonly store: Store;
   readonly settings: GcSettings;
-  readonly keepUntagged: UntaggedKeeper;
+  /** Repositories that retention may pass by; shared by the sweeps of a process. */
+  readonly settled: SettledRepositories;
   /** Whether clients are served; if not, no push is in flight and no grace is needed. */
   readonly serving: boolean;
 }
 
 export interface SweepReport {
+  /** Tags that retention removed. */
+  tags: number;
   manifests: number;
   blobs: number;
   freedBytes: number;
@@ -35,5 +40,14 @@ export interface SweepReport {
 }
 
 export function emptyReport(): SweepReport {
-  return { manifests: 0, blobs: 0, freedBytes: 0, uploads: 0, repositories: 0, buried: 0, failed: 0 };
+  return {
+    tags: 0,
+    manifests: 0,
+    blobs: 0,
+    freedBytes: 0,
+    uploads: 0,
+    repositories: 0,
+    buried: 0,
+    failed: 0,
+  };
 }

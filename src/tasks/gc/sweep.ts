@@ -12,7 +12,10 @@ import type { CandidateRow, TombstoneRow } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import { garbageReason, isBlobInUse, unknownContent } from '#registry';
+import type { GarbageReason } from '#registry';
 import type { TaskContext } from '../scheduler.ts';
+import { RetentionRound } from '../retention/retention-round.ts';
+import { UntaggedRetention } from '../retention/untagged.ts';
 import { noteAll } from './note-all.ts';
 import type { SweepParts, SweepReport } from './sweep-parts.ts';
 
@@ -22,11 +25,14 @@ const ROUNDS_MAX = 16;
 /** Faults that end a sweep: the store, not what lies in it, is in trouble. */
 const FAILED_MAX = 100;
 
+const isNeverKept = async (): Promise<boolean> => false;
+
 /** One sweep, with what its steps share. */
 export class Sweep {
   readonly #parts: SweepParts;
   readonly #context: TaskContext;
   readonly #report: SweepReport;
+  readonly #untagged: UntaggedRetention;
   /** Repositories that lost something, and may be empty now. */
   readonly #touched = new Set<RepoName>();
   readonly #warned = new Set<RepoName>();
@@ -35,18 +41,39 @@ export class Sweep {
     this.#parts = parts;
     this.#context = context;
     this.#report = report;
+    this.#untagged = new UntaggedRetention(parts, context);
   }
 
-  /** Works through the candidates that are old enough, then through the tombstones whose grace is over. */
+  /**
+   * Removes the tags that retention does not keep, works through the candidates that are old enough, then through the
+   * tombstones whose grace is over.
+   */
   async run(): Promise<void> {
     await this.#parts.clock.correct(this.#parts.index);
+    await this.#retain();
+    try {
+      await this.#judgeRounds();
+    } finally {
+      this.#untagged.close();
+    }
+    await this.finish();
+  }
+
+  /** `gc: false` switches retention off, also for a sweep on demand (zot). */
+  async #retain(): Promise<void> {
+    if (!this.#parts.settings.enabled) return;
+    const round = new RetentionRound(this.#parts, this.#context);
+    for await (const repo of round.repositories())
+      await this.#isolated(repo, async () => void (this.#report.tags += await round.judge(repo)));
+  }
+
+  async #judgeRounds(): Promise<void> {
     for (let round = 0; round < ROUNDS_MAX && !this.#context.signal.aborted; round += 1) {
       const before = this.#report.manifests;
       await this.#judgeAll();
       // What a removed manifest held is garbage of the same age, and is looked at in the same sweep.
       if (this.#report.manifests === before || this.#parts.settings.dryRun) break;
     }
-    await this.finish();
   }
 
   /** Only removes what earlier sweeps marked. */
@@ -115,23 +142,33 @@ export class Sweep {
 
   /** Gives whether the candidate is dealt with; a manifest or blob that is not old enough is looked at again. */
   async #judgeDigest(repo: RepoName, digest: Digest, sinceMs: number): Promise<boolean> {
-    const { index, keeper, settings, clock } = this.#parts;
+    const { index, settings, clock } = this.#parts;
     const ageMs = clock.nowMs() - sinceMs;
-    const rules = settings.rulesOf(repo);
-    const reason = await garbageReason(index, repo, digest, rules);
+    const reason = await garbageReason(index, repo, digest, settings.rulesOf(repo));
     if (reason !== null) {
       if (ageMs < settings.manifestDelayMs || (await this.#isUnknown(repo))) return false;
-      if (reason === 'deleteUntagged' && (await this.#parts.keepUntagged(repo, digest))) return false;
-      if (!settings.dryRun && !(await keeper.garbage.collectManifest(repo, digest, rules, sinceMs)))
-        return false;
-      this.#noteManifest(repo, digest, reason);
-      this.#report.manifests += 1;
+      await this.#collectManifest(repo, digest, { reason, sinceMs });
       // It is noted again, as a blob of that age.
       return false;
     }
     if (await isBlobInUse(index, repo, digest)) return true;
     if (ageMs < settings.delayMs || (await this.#isUnknown(repo))) return false;
     return this.#bury(repo, digest, sinceMs);
+  }
+
+  async #collectManifest(
+    repo: RepoName,
+    digest: Digest,
+    { reason, sinceMs }: { readonly reason: GarbageReason; readonly sinceMs: number },
+  ): Promise<void> {
+    const { keeper, settings } = this.#parts;
+    const rules = settings.rulesOf(repo);
+    const isKept = reason === 'deleteUntagged' ? await this.#untagged.judge(repo, digest) : isNeverKept;
+    if (isKept === null) return;
+    const garbage = { digest, rules, sinceMs, isKept };
+    if (!settings.dryRun && !(await keeper.garbage.collectManifest(repo, garbage))) return;
+    this.#noteManifest(repo, digest, reason);
+    this.#report.manifests += 1;
   }
 
   async #bury(repo: RepoName, digest: Digest, sinceMs: number): Promise<boolean> {

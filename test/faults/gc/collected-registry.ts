@@ -5,7 +5,7 @@ import { pino } from 'pino';
 import { NO_AUDIT } from '#lib/audit-log';
 import type { IndexWriter } from '#metadata';
 import type { StorageDriver } from '#storage';
-import { DedupePass, Sweep, SweepClock, emptyPassReport, emptyReport } from '#tasks';
+import { DedupePass, SettledRepositories, Sweep, SweepClock, emptyPassReport, emptyReport } from '#tasks';
 import type { GcSettings, PassParts, PassReport, SweepParts, SweepReport } from '#tasks';
 import { openRegistry } from '../support/opened-registry.ts';
 import type { OpenedRegistry } from '../support/opened-registry.ts';
@@ -39,6 +39,7 @@ const settings: GcSettings = {
   intervalMs: 0,
   window: null,
   dryRun: false,
+  retention: { policies: [], policyOf: () => null },
   rulesOf: () => ({ deleteUntagged: true, deleteReferrers: true }),
 };
 
@@ -50,6 +51,7 @@ export class CollectedRegistry {
   readonly #wrapIndex: ((index: IndexWriter) => IndexWriter) | undefined;
   #opened: OpenedRegistry | null = null;
   #sweepClock = new SweepClock(this.clock);
+  #settled = new SettledRepositories();
 
   private constructor(root: string, driver: StorageDriver, wrapIndex?: (index: IndexWriter) => IndexWriter) {
     this.root = root;
@@ -78,6 +80,7 @@ export class CollectedRegistry {
     const wrap = this.#wrapIndex === undefined ? {} : { wrapIndex: this.#wrapIndex };
     this.#opened = await openRegistry({ root, driver, durable: false, nowMs: this.clock.nowMs, ...wrap });
     this.#sweepClock = new SweepClock(this.clock);
+    this.#settled = new SettledRepositories();
   }
 
   async stop(): Promise<void> {
@@ -91,17 +94,18 @@ export class CollectedRegistry {
   }
 
   parts(more: Partial<SweepParts> = {}): SweepParts {
-    const { storage, index, keeper } = this.opened;
+    const { storage, index, records, keeper } = this.opened;
     return {
       storage,
       index,
+      records,
+      audit: NO_AUDIT,
       keeper,
       logger: pino({ level: 'silent' }),
-      audit: NO_AUDIT,
       clock: this.#sweepClock,
       store: storage.stores[0] as SweepParts['store'],
       settings,
-      keepUntagged: async () => false,
+      settled: this.#settled,
       serving: true,
       ...more,
     };

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openIndexForWriting, openRecords } from '#metadata';
-import type { IndexWriter } from '#metadata';
+import type { IndexWriter, Records } from '#metadata';
 import { LocalKeeper, Registry, noHooks, walkStorage } from '#registry';
 import { OWN_FOLDER, Storage } from '#storage';
 import type { StorageDriver } from '#storage';
@@ -11,6 +11,7 @@ export interface OpenedRegistry {
   readonly keeper: LocalKeeper;
   readonly storage: Storage;
   readonly index: IndexWriter;
+  readonly records: Records;
   /** Damage that was reported: repository, digest, problem. */
   readonly reports: string[];
   close(): Promise<void>;
@@ -69,6 +70,7 @@ export async function openRegistry(options: OpenOptions): Promise<OpenedRegistry
     keeper,
     storage,
     index,
+    records,
     reports,
     close: async () => {
       await registry.close();

@@ -1,0 +1,103 @@
+import type { Logger } from '#lib/logger';
+import type { Digest } from '#oci/digest';
+import type { RepoName } from '#oci/repo-name';
+import { garbageReason } from '#registry';
+import type { LocalKeeper, RepositoryWatch } from '#registry';
+import type { SweepClock } from '../gc/sweep-clock.ts';
+import type { TaskContext } from '../scheduler.ts';
+import { entriesOf, factsOf } from './facts.ts';
+import type { FactParts } from './facts.ts';
+import { logUntagged } from './retention-log.ts';
+import { KeepGroup, looksAtPulls, ranks } from './rules.ts';
+import type { KeepRules } from './rules.ts';
+import type { RetentionSettings } from './settings.ts';
+
+export interface UntaggedParts extends FactParts {
+  readonly keeper: LocalKeeper;
+  readonly logger: Logger;
+  readonly clock: SweepClock;
+  readonly settings: { readonly retention: RetentionSettings; readonly dryRun: boolean };
+}
+
+interface View {
+  readonly watch: RepositoryWatch;
+  readonly group: KeepGroup;
+}
+
+/** Repositories whose manifests are compared with each other at the same time. */
+const VIEWS_MAX = 32;
+
+/** Says whether a rule no longer wants a manifest to go, when its turn comes. */
+export type KeptMeanwhile = () => Promise<boolean>;
+
+const NEVER: KeptMeanwhile = async () => false;
+
+/**
+ * The rules for manifests without a tag (`keepUntagged`), for one sweep. Those of a repository are compared with each
+ * other: with what could be removed, not with children of indexes or referrers, which stay anyway.
+ */
+export class UntaggedRetention {
+  readonly #parts: UntaggedParts;
+  readonly #context: TaskContext;
+  readonly #views = new Map<RepoName, View>();
+
+  constructor(parts: UntaggedParts, context: TaskContext) {
+    this.#parts = parts;
+    this.#context = context;
+  }
+
+  /** `null`: a rule keeps the manifest. Otherwise what to ask when its turn comes to be removed. */
+  async judge(repo: RepoName, digest: Digest): Promise<KeptMeanwhile | null> {
+    const { logger, settings } = this.#parts;
+    const rules = settings.retention.policyOf(repo)?.keepUntagged ?? null;
+    if (rules === null) return NEVER;
+    const { watch, group } = await this.#view(repo, rules);
+    const facts = await factsOf(this.#parts, repo, { name: digest, digest });
+    const [rule = null] = group.keptBy(facts);
+    logUntagged({ logger, repo, dryRun: settings.dryRun }, facts, rule);
+    if (rule !== null) return null;
+    return async () =>
+      watch.isOvertaken || watch.isPushed(digest) || (looksAtPulls(rules) && watch.isPulled(digest));
+  }
+
+  close(): void {
+    for (const { watch } of this.#views.values()) watch.close();
+    this.#views.clear();
+  }
+
+  /** What is compared in a repository, made again when something left it. */
+  async #view(repo: RepoName, rules: KeepRules): Promise<View> {
+    const known = this.#views.get(repo);
+    if (known !== undefined && !known.watch.isOvertaken) return known;
+    this.#drop(repo);
+    const [oldest] = this.#views.keys();
+    if (oldest !== undefined && this.#views.size >= VIEWS_MAX) this.#drop(oldest);
+    const watch = await this.#parts.keeper.retention.open(repo);
+    try {
+      const view = { watch, group: await this.#group(repo, rules) };
+      this.#views.set(repo, view);
+      return view;
+    } catch (error) {
+      watch.close();
+      throw error;
+    }
+  }
+
+  #drop(repo: RepoName): void {
+    this.#views.get(repo)?.watch.close();
+    this.#views.delete(repo);
+  }
+
+  async #group(repo: RepoName, rules: KeepRules): Promise<KeepGroup> {
+    const { index, records, clock } = this.#parts;
+    const pullsBeganMs = await records.beganMs();
+    const group = new KeepGroup(rules, { ageMs: (atMs) => clock.ageMs(atMs), pullsBeganMs });
+    if (!ranks(rules)) return group;
+    const garbage = { deleteUntagged: true, deleteReferrers: false };
+    for await (const { tag, digest } of entriesOf(index, repo, this.#context)) {
+      if (tag !== null || (await garbageReason(index, repo, digest, garbage)) === null) continue;
+      group.add(await factsOf(this.#parts, repo, { name: digest, digest }));
+    }
+    return group;
+  }
+}
