@@ -9,7 +9,7 @@ import type { LocalKeeper } from '#registry';
 import { gcSettings } from '#tasks';
 import type { SweepParts, SweepReport } from '#tasks';
 import { bodyOf } from '../gc/actor.ts';
-import { CollectedRegistry } from '../gc/collected-registry.ts';
+import type { CollectedRegistry } from '../gc/collected-registry.ts';
 
 export const REPO = parseRepoName('team/app');
 const EMPTY = Buffer.from('{}');

@@ -174,13 +174,11 @@ describe('a round of retention', () => {
       reason: "didn't meet any tag retention rule",
       message: 'applied policy',
     });
+    const why = 'retained by mostRecentlyPushedCount:2 policy';
     const kept = applied
       .filter(({ decision }) => decision === 'keep')
-      .map(({ tag, reason }) => [tag, reason]);
-    assert.deepEqual(kept.toSorted(), [
-      ['v2', 'retained by mostRecentlyPushedCount:2 policy'],
-      ['v3', 'retained by mostRecentlyPushedCount:2 policy'],
-    ]);
+      .map(({ tag, reason }) => `${String(tag)} ${String(reason)}`);
+    assert.deepEqual(new Set(kept), new Set(['v2', 'v3'].map((tag) => `${tag} ${why}`)));
   });
 
   retained('tells the audit log what went', async (registry) => {
@@ -205,7 +203,7 @@ describe('a round of retention', () => {
       digest,
       reason,
     };
-    assert.deepEqual(removals, [{ ...expected, 'dry-run': false }]);
+    assert.deepEqual(removals, [expected]);
   });
 
   retained('is off where collection is off', async (registry) => {
