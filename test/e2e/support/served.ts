@@ -34,7 +34,7 @@ export interface Served {
   /** The lines of the audit log so far. */
   auditLines(): Promise<LogLine[]>;
   /** The access log lines of one path, waited for until there are `count`. */
-  accessLines(target: string, count?: number): Promise<LogLine[]>;
+  accessLines(target: string, count?: number, timeoutMs?: number): Promise<LogLine[]>;
   /** Makes `/readyz` say no, as the beginning of a stop does. */
   announceStop(): void;
   close(): Promise<void>;
@@ -75,7 +75,8 @@ export async function serveRegistry(options: ServedOptions = {}): Promise<Served
     request: (method, target, call = {}) => sendRequest(port, { ...call, method, target }),
     logLines,
     auditLines: () => linesOf(files.audit),
-    accessLines: (target, count = 1) => waitForLines(logLines, target, count),
+    accessLines: (target, count = 1, timeoutMs = LINES_TIMEOUT_MS) =>
+      waitForLines(logLines, target, { count, timeoutMs }),
     announceStop: () => side.announceStop(),
     async close() {
       side.server.server.closeAllConnections?.();
@@ -94,7 +95,8 @@ async function openServing(config: Config, { logger, audit }: Log, kept: KeeperS
     await kept.walked;
     const { keeper, storage, index } = kept;
     const side = await openServingSide({ config, logger, audit, keeper, storage, index });
-    await side.server.listen({ host: '127.0.0.1', port: 0 });
+    // As the program does: thousands that connect at once must not be left to the kernel's patience.
+    await side.server.listen({ host: '127.0.0.1', port: 0, backlog: 4096 });
     return side;
   } catch (error) {
     await kept.close();
@@ -112,9 +114,9 @@ const LINES_TIMEOUT_MS = 20_000;
 async function waitForLines(
   logLines: () => Promise<LogLine[]>,
   target: string,
-  count: number,
+  { count, timeoutMs }: { readonly count: number; readonly timeoutMs: number },
 ): Promise<LogLine[]> {
-  const deadlineMs = performance.now() + LINES_TIMEOUT_MS;
+  const deadlineMs = performance.now() + timeoutMs;
   for (;;) {
     const found = (await logLines()).filter((line) => line.message === 'HTTP API' && line.path === target);
     if (found.length >= count) return found;
