@@ -26,6 +26,21 @@ test('every difference from zot in docs/compatibility.md names a test that exist
   }
 });
 
+test('every promise and every line of the list in docs/reliability.md names a test that exists', async () => {
+  const page = await readFile(path.join(projectRoot, 'docs/reliability.md'), 'utf8');
+  const titles = await allTitles();
+  const proofs = [...page.matchAll(/`([^`]+\.test\.ts)`: (.+?) \|$/gm)];
+  for (const [row, file = '', title = ''] of proofs) {
+    const known = titles.get(file)?.some((one) => one.includes(title));
+    assert.equal(known, true, `no such test: ${row}`);
+  }
+  const rows = page.split('\n').filter((line) => /^\| (?:[CR]\d|\| \|)/.test(line));
+  assert.equal(proofs.length, rows.length, 'a row names no test');
+  for (let promise = 1; promise <= 8; promise += 1)
+    assert.ok(page.includes(`| C${promise} |`), `C${promise}`);
+  for (let line = 1; line <= 26; line += 1) assert.match(page, new RegExp(`\\bR${line}\\b`));
+});
+
 test('every difference in docs/access.md names a test that exists', async () => {
   const page = await readFile(path.join(projectRoot, 'docs/access.md'), 'utf8');
   const titles = await allTitles();
