@@ -139,7 +139,8 @@ function describeRun(samples: readonly Sample[], operations: number): string {
   const shown = (sample: Sample | undefined): string => {
     if (sample === undefined) return 'nothing';
     const { memoryBytes, descriptors, files, pullP99Ms } = sample;
-    return `${Math.round(memoryBytes / MEBIBYTE)} MiB, ${descriptors} descriptors, ${files} files, p99 ${pullP99Ms.toFixed(1)} ms`;
+    const held = `${Math.round(memoryBytes / MEBIBYTE)} MiB, ${descriptors} descriptors, ${files} files`;
+    return `${held}, p99 ${pullP99Ms.toFixed(1)} ms`;
   };
   return `${operations} operations; first: ${shown(samples[0])}; last: ${shown(samples.at(-1))}`;
 }
