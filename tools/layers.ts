@@ -4,7 +4,7 @@
  * stands here and that planted violations are caught. Test files are exempt.
  *
  * Imports run downwards only:
- * lib -> oci -> config | storage | metadata -> registry, access -> tasks -> control, http, extensions
+ * lib -> oci -> config | storage | metadata -> registry, access -> transfer, tasks -> control, http, extensions
  *   -> processes, cli, app
  */
 
@@ -68,6 +68,7 @@ export const layers: readonly Layer[] = [
   { folder: 'metadata/sqlite', modules: values, node: [...fileNode, 'node:sqlite'] },
   { folder: 'metadata/redis', modules: values, node: pureNode },
   { folder: 'registry', modules: [...values, '#storage', '#metadata'], node: pureNode },
+  { folder: 'transfer', modules: [...values, '#registry', '#storage', '#metadata'], node: fileNode },
   { folder: 'check', modules: [...values, '#storage'], node: [...fileNode, 'node:sqlite'] },
   {
     folder: 'access',

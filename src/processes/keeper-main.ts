@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { openKeeperSide, startTasks } from '../app.ts';
 import { serveControl } from '../control/control-server.ts';
 import { runChild } from './child.ts';
-import { serveKeeper } from './keeper-server.ts';
+import { attachKeeper, serveKeeper } from './keeper-server.ts';
 
 /** The keeper's process. */
 export function main(): Promise<number> {
@@ -11,7 +11,11 @@ export function main(): Promise<number> {
     // Left by a keeper that was killed.
     rmSync(order.socketPath, { force: true });
     const server = await serveKeeper(side.keeper, order.socketPath, log.logger);
-    const control = await serveControl(side.ownFolder, side.commands, side.host);
+    const control = await serveControl(side.ownFolder, {
+      commands: side.commands,
+      host: side.host,
+      attach: (socket) => attachKeeper(side.keeper, socket, log.logger),
+    });
     startTasks(side);
     return {
       prepare: (config) => side.prepare(config),

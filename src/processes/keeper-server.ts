@@ -42,6 +42,12 @@ export function serveKeeper(
   return promise;
 }
 
+/** Serves the keeper on a connection that came another way. */
+export function attachKeeper(keeper: Keeper, socket: Socket, logger: Logger): void {
+  new Connection(keeper, socket, logger, () => undefined);
+  socket.resume();
+}
+
 class Connection {
   #keeper: Keeper;
   #onDamage: DamageListener;

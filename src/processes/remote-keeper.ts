@@ -33,9 +33,12 @@ export class RemoteKeeper implements Keeper {
   #closed = false;
   #attached = 0;
   #onReplaced: () => void = () => undefined;
+  #greet: (socket: Socket) => Promise<void>;
 
-  constructor(socketPath: string) {
+  /** `greet` makes a connection one of the keeper, where the socket is not its own. */
+  constructor(socketPath: string, greet: (socket: Socket) => Promise<void> = async () => undefined) {
     this.#path = socketPath;
+    this.#greet = greet;
   }
 
   async claimUpload(
@@ -155,7 +158,7 @@ export class RemoteKeeper implements Keeper {
     const deadlineMs = performance.now() + CONNECT_TIMEOUT_MS;
     for (;;) {
       const socket = await attempt(this.#path);
-      if (socket !== null) return this.#attach(socket);
+      if (socket !== null) return this.#attach(await this.#greeted(socket));
       if (this.#closed || performance.now() > deadlineMs) {
         this.#socket = null;
         throw unavailable('the keeper is not running');
@@ -164,11 +167,23 @@ export class RemoteKeeper implements Keeper {
     }
   }
 
+  async #greeted(socket: Socket): Promise<Socket> {
+    try {
+      await this.#greet(socket);
+      return socket;
+    } catch (error) {
+      this.#socket = null;
+      socket.destroy();
+      throw error;
+    }
+  }
+
   #attach(socket: Socket): Socket {
     this.#attached += 1;
     if (this.#attached > 1) this.#onReplaced();
     readFrames(socket, (message) => this.#receive(message as FromKeeper));
     socket.on('close', () => this.#lose());
+    socket.resume();
     socket.unref();
     return socket;
   }

@@ -4,6 +4,7 @@ import { prepareAll } from '#lib/prepared';
 import type { Prepared } from '#lib/prepared';
 import { openKeeperSide, openServingSide, startTasks } from '../app.ts';
 import { serveControl } from '../control/control-server.ts';
+import { attachKeeper } from './keeper-server.ts';
 import { listen, listenAddress } from './listen.ts';
 import { drain } from './serve-one.ts';
 
@@ -24,7 +25,11 @@ export async function startSingle(config: Config, log: Log): Promise<RunningServ
     const secure = config.http.tls !== undefined;
     const address = listenAddress(config.http.address, config.http.port);
     const url = await listen(side.server, address, { secure, shared: false });
-    const control = await serveControl(kept.ownFolder, kept.commands, kept.host);
+    const control = await serveControl(kept.ownFolder, {
+      commands: kept.commands,
+      host: kept.host,
+      attach: (socket) => attachKeeper(kept.keeper, socket, logger),
+    });
     startTasks(kept);
     return {
       url,

@@ -14,7 +14,7 @@ export type {
   StorageDriver,
   StorageFault,
 } from './driver.ts';
-export { FRESH_HEAD, descriptorJson, parseIndexFile, withoutTag } from './index-file.ts';
+export { FRESH_HEAD, LAYOUT_TEXT, descriptorJson, parseIndexFile, withoutTag } from './index-file.ts';
 export type { IndexEntry, IndexFile } from './index-file.ts';
 export { LocalDriver } from './drivers/local.ts';
 export { BLOBS_FOLDER, INDEX_FILE, LAYOUT_FILE, OWN_FOLDER, UPLOADS_FOLDER } from './paths.ts';

@@ -1,0 +1,58 @@
+import { open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Writable } from 'node:stream';
+import { randomBytes } from 'node:crypto';
+import { TransferRefusal } from './refusal.ts';
+import type { ByteSink } from './tar-writer.ts';
+
+/**
+ * Writes a file that gets its name only when `fill` has written all of it and it is durable. Nothing is left when that
+ * fails.
+ */
+export async function writeWhole(path: string, fill: (write: ByteSink) => Promise<void>): Promise<void> {
+  const staged = `${path}.${randomBytes(6).toString('hex')}.part`;
+  const file = await open(staged, 'wx', 0o600).catch((error: unknown) => {
+    throw new TransferRefusal(`${path} cannot be written: ${messageOf(error)}`, { cause: error });
+  });
+  try {
+    try {
+      await fill(async (bytes) => {
+        for (let at = 0; at < bytes.length;) at += (await file.write(bytes, at)).bytesWritten;
+      });
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(staged, path);
+    await syncFolder(dirname(path));
+  } catch (error) {
+    await rm(staged, { force: true });
+    throw error;
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r');
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Writes to a stream; waits while its reader is slower. */
+export function streamSink(stream: Writable): ByteSink {
+  const failed = Promise.withResolvers<never>();
+  failed.promise.catch(() => undefined);
+  stream.on('error', (error) =>
+    failed.reject(new TransferRefusal(`the output was closed: ${error.message}`, { cause: error })),
+  );
+  return async (bytes) => {
+    const taken = new Promise<void>((resolve) => void stream.write(bytes, () => resolve()));
+    await Promise.race([taken, failed.promise]);
+  };
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

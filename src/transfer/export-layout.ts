@@ -1,0 +1,89 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Writable } from 'node:stream';
+import type { RepoName } from '#oci/repo-name';
+import { ArchiveSink } from './archive-sink.ts';
+import { streamSink, writeWhole } from './archive-output.ts';
+import { selectEntries } from './export-selection.ts';
+import type { ExportParts, Selection } from './export-selection.ts';
+import { ExportWalk } from './export-walk.ts';
+import { FolderSink } from './folder-sink.ts';
+import { layoutAt } from './layout-folder.ts';
+import { TransferRefusal } from './refusal.ts';
+import type { Tally } from './tally.ts';
+import type { ByteSink } from './tar-writer.ts';
+
+export interface ExportOrder {
+  /** What to export; `all`: every repository. */
+  readonly selections: readonly Selection[] | 'all';
+  /** A folder, a file that ends in `.tar`, or a stream that takes an archive. */
+  readonly target: string | Writable;
+  readonly referrers: boolean;
+}
+
+const PAGE = 1000;
+
+/**
+ * Exports repositories as OCI image layouts. A single selection becomes the layout at the target itself; several, and
+ * all, become one layout each below it, by their names: a folder that this registry and zot can serve.
+ */
+export async function exportLayouts(parts: ExportParts, order: ExportOrder, tally: Tally): Promise<void> {
+  const { selections, target } = order;
+  if (typeof target !== 'string') return toArchive(parts, order, { tally, write: streamSink(target) });
+  if (/\.(tar\.\w+|tgz)$/.test(target))
+    throw new TransferRefusal('archives are written as they are: use "--to - | gzip > file", or a .tar');
+  if (target.endsWith('.tar'))
+    return writeWhole(target, (write) => toArchive(parts, order, { tally, write }));
+  const [only, second] = selections === 'all' ? [] : selections;
+  if (only !== undefined && second === undefined) return toFolder(parts, { ...order, tally }, only, target);
+  for await (const selection of eachOf(parts, selections))
+    await toFolder(parts, { ...order, tally }, selection, join(target, selection.repo));
+}
+
+async function* eachOf(
+  parts: ExportParts,
+  selections: ExportOrder['selections'],
+): AsyncGenerator<Selection, void, undefined> {
+  if (selections !== 'all') return yield* selections;
+  for (let last: RepoName | '' = ''; ;) {
+    const page = await parts.registry.listing.repositories({ last, limit: PAGE }, () => true);
+    for (const repo of page.repositories) yield { repo, references: [] };
+    last = page.repositories.at(-1) ?? '';
+    if (!page.more) return;
+  }
+}
+
+async function toFolder(
+  parts: ExportParts,
+  { tally, referrers }: { readonly tally: Tally; readonly referrers: boolean },
+  selection: Selection,
+  folder: string,
+): Promise<void> {
+  tally.at = selection.repo;
+  const entries = await selectEntries(parts, selection);
+  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+    throw new TransferRefusal(`${folder} cannot be made: ${String(error)}`, { cause: error });
+  });
+  const sink = new FolderSink(layoutAt(folder), tally);
+  await sink.begin();
+  const walk = new ExportWalk({ ...parts, tally, sink, referrers }, selection.repo);
+  await sink.finish(await walk.carry(entries));
+}
+
+async function toArchive(
+  parts: ExportParts,
+  { selections, referrers }: ExportOrder,
+  { tally, write }: { readonly tally: Tally; readonly write: ByteSink },
+): Promise<void> {
+  const [selection, second] = selections === 'all' ? [] : selections;
+  if (selection === undefined || second !== undefined)
+    throw new TransferRefusal('an archive holds one repository: name one, or a folder for several');
+  tally.at = selection.repo;
+  const entries = await selectEntries(parts, selection);
+  const sink = new ArchiveSink(write, tally);
+  await sink.begin();
+  const walk = new ExportWalk({ ...parts, tally, sink, referrers }, selection.repo);
+  const complete = await walk.carry(entries);
+  if (complete.length === 0) throw new TransferRefusal('nothing of it could be exported');
+  await sink.finish(complete, selection.repo);
+}
