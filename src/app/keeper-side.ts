@@ -13,6 +13,7 @@ import type { Storage, StorageDriver } from '#storage';
 import {
   ControlCommands,
   addGcCommands,
+  addStorageCommands,
   addTaskCommands,
   backgroundJobs,
   changeTasks,
@@ -105,6 +106,7 @@ function controlCommands(): ControlCommands {
   const commands = new ControlCommands();
   addTaskCommands(commands);
   addGcCommands(commands);
+  addStorageCommands(commands);
   return commands;
 }
 

@@ -14,7 +14,7 @@ import { openAccountsForReading, openIndexForReading } from '#metadata';
 import type { IndexReader, ReopeningIndex } from '#metadata';
 import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '#oci/media-types';
 import { Registry, noHooks } from '#registry';
-import type { Keeper } from '#registry';
+import type { Keeper, SpaceLimit } from '#registry';
 import { OWN_FOLDER } from '#storage';
 import type { Storage } from '#storage';
 import { Generations, RateLimiter, SESSION_ROUTES, TlsFiles, TrustedProxies, buildServer } from '#http';
@@ -58,7 +58,7 @@ export function openServingAccounts(config: Config): ReturnType<typeof openAccou
 /** Throws `StartError` when the access that the configuration asks for cannot be had. */
 export async function openServingSide(options: ServingOptions): Promise<ServingSide> {
   const { config, logger, keeper, storage, index } = options;
-  const { minFreeSpace, readOnly } = config.storage;
+  const { readOnly } = config.storage;
   const hooks = noHooks();
   const accounts = joinAccounts(options.accounts ?? keeper.users, keeper.users);
   const open = generationOpener(options, accounts);
@@ -73,10 +73,7 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
     hooks,
     readOnly,
     uploadKey,
-    spaceLimit:
-      minFreeSpace.unit === 'bytes'
-        ? { bytes: minFreeSpace.amount, share: 0 }
-        : { bytes: 0, share: minFreeSpace.amount / 100 },
+    spaceLimit: spaceLimitOf(config),
     report: (problem, error) => logger.error({ error }, problem),
   });
   const tls = openTls(config, logger);
@@ -109,6 +106,13 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
       await generations.close();
     },
   };
+}
+
+/** The free space that writes must leave (`storage.minFreeSpace`). */
+export function spaceLimitOf({ storage: { minFreeSpace } }: Config): SpaceLimit {
+  return minFreeSpace.unit === 'bytes'
+    ? { bytes: minFreeSpace.amount, share: 0 }
+    : { bytes: 0, share: minFreeSpace.amount / 100 };
 }
 
 /** What handlers have at hand: of the generation that is in force when they ask. */

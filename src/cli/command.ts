@@ -23,6 +23,8 @@ export interface Flag {
 export interface Argument {
   readonly name: string;
   readonly required: boolean;
+  /** The last one may be given several times. */
+  readonly repeated?: boolean;
   readonly help: string;
 }
 

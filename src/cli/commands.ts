@@ -1,4 +1,5 @@
 import { storageCommands } from './storage-commands.ts';
+import { transferCommands } from './transfer-commands.ts';
 import { UsageError, type Command, type Flag } from './command.ts';
 
 /**
@@ -251,6 +252,7 @@ export const zotCommands: readonly Command[] = [
   schema,
   check,
   ...storageCommands,
+  ...transferCommands,
   access,
   htpasswd,
   licenses,

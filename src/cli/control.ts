@@ -30,11 +30,18 @@ export interface ControlRun {
  * Runs a command on a storage folder: in the server that serves it, or here when nobody does. Gives the exit code;
  * a refusal is one line on stderr and the code 1.
  */
-export async function runControl(run: ControlRun, io: CommandIo): Promise<number> {
-  try {
+export function runControl(run: ControlRun, io: CommandIo): Promise<number> {
+  return refusing(io, async () => {
     const result = await execute(configOf(run.target), run, io);
     io.stdout.write(run.json ? `${JSON.stringify(result, null, 2)}\n` : run.render(result));
     return run.exitCode?.(result) ?? 0;
+  });
+}
+
+/** Runs the work of a command; what it refuses is told on stderr, with the code 1. */
+export async function refusing(io: CommandIo, work: () => Promise<number>): Promise<number> {
+  try {
+    return await work();
   } catch (error) {
     if (error instanceof ConfigError) {
       for (const problem of error.problems) io.stderr.write(`Error: ${formatProblem(problem)}\n`);
@@ -47,7 +54,7 @@ export async function runControl(run: ControlRun, io: CommandIo): Promise<number
 }
 
 /** A folder stands for a configuration that names it and nothing else. */
-function configOf(target: string): Config {
+export function configOf(target: string): Config {
   if (target === '') return defaultConfig();
   if (statSync(target, { throwIfNoEntry: false })?.isDirectory() !== true) return loadConfig(target).config;
   return configFromObject({ storage: { rootDirectory: target } }).config;

@@ -30,7 +30,10 @@ export function programHelp(program: Program): string {
 
 /** The help of one command: what it does, how to write it, and examples to paste. */
 export function commandHelp(program: Program, command: Command): string {
-  const words = command.args.map(({ name, required }) => (required ? `<${name}>` : `[${name}]`));
+  const words = command.args.map(({ name, required, repeated }) => {
+    const word = required ? `<${name}>` : `[${name}]`;
+    return repeated === true ? `${word}...` : word;
+  });
   return [
     command.description,
     '',

@@ -77,9 +77,10 @@ function unknownFlag(rawName: string, flags: readonly Flag[]): UsageError {
 }
 
 function checkCount(command: Command, received: number): void {
-  const most = command.args.length;
+  const most = command.args.at(-1)?.repeated === true ? Infinity : command.args.length;
   const least = command.args.filter(({ required }) => required).length;
   if (received >= least && received <= most) return;
+  if (most === Infinity) throw new UsageError(`needs at least ${least} arg(s), received ${received}`);
   const expected = least === most ? `${most} arg(s)` : `between ${least} and ${most} arg(s)`;
   throw new UsageError(`accepts ${expected}, received ${received}`);
 }

@@ -33,14 +33,14 @@ export interface ControlParts {
  * Answers commands on the control socket of a folder, which only this user can reach. A server that cannot have one
  * (some file systems know no sockets) serves all the same, and says so.
  */
-export async function serveControl(
-  ownFolder: string,
-  parts: ControlParts,
-): Promise<{ close(): void }> {
+export async function serveControl(ownFolder: string, parts: ControlParts): Promise<{ close(): void }> {
   try {
     return await listen(controlSocketPath(ownFolder), parts);
   } catch (error) {
-    parts.host.logger.warn({ component: 'control', error }, 'commands such as "zot gc" cannot reach this server');
+    parts.host.logger.warn(
+      { component: 'control', error },
+      'commands such as "zot gc" cannot reach this server',
+    );
     return { close: () => undefined };
   }
 }

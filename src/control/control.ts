@@ -4,4 +4,6 @@ export type { ControlArguments, ControlCall, ControlCommand, ControlHost } from 
 export { backgroundJobs, changeTasks } from './change-tasks.ts';
 export { probeSharing } from './dedupe-tasks.ts';
 export { addGcCommands } from './gc-commands.ts';
+export { addStorageCommands } from './storage-commands.ts';
+export type { ServedStorage } from './storage-commands.ts';
 export { addTaskCommands } from './task-commands.ts';

@@ -45,6 +45,7 @@ export type { GarbageReason } from './keeper/plan-collect.ts';
 export { walkStorage } from './keeper/first-walk.ts';
 export type { ReferrersPage, TagsPage } from './listing.ts';
 export type { BlobContent, ManifestContent, OpenBlob } from './pull.ts';
+export type { SpaceLimit } from './space-guard.ts';
 export type { BodySource, UploadBody } from './uploads.ts';
 
 export interface RegistryParts {

@@ -1,4 +1,5 @@
-import { open } from 'node:fs/promises';
+import { createReadStream } from 'node:fs';
+import { open, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { ByteStream } from './byte-stream.ts';
@@ -17,6 +18,7 @@ const FORMATS: readonly { readonly name: string; readonly magic: Buffer }[] = [
 
 /** Opens an archive in a file, compressed or not. */
 export async function openArchiveFile(path: string): Promise<ByteStream> {
+  if (!(await stat(path)).isFile()) return openArchiveStream(createReadStream(path));
   return decompressed(new ByteStream(await fileInput(path)));
 }
 
@@ -26,9 +28,17 @@ export function openArchiveStream(stream: Readable): Promise<ByteStream> {
 }
 
 async function decompressed(stream: ByteStream): Promise<ByteStream> {
-  const head = await stream.peek(8);
-  const format = FORMATS.find(({ magic }) => head.subarray(0, magic.length).equals(magic))?.name;
-  if (format === undefined) return stream;
+  try {
+    const head = await stream.peek(8);
+    const format = FORMATS.find(({ magic }) => head.subarray(0, magic.length).equals(magic))?.name;
+    return format === undefined ? stream : unpacked(stream, format);
+  } catch (error) {
+    await stream.close();
+    throw error;
+  }
+}
+
+function unpacked(stream: ByteStream, format: string): ByteStream {
   if (format !== 'gzip' && format !== 'zstd')
     throw new TransferRefusal(`the archive is compressed with ${format}: unpack it, or pipe it in unpacked`);
   const source = Readable.from(rest(stream), { objectMode: false });
@@ -69,6 +79,8 @@ async function fileInput(path: string): Promise<ByteInput> {
       // New memory for each piece, since whoever gets it may give it back.
       const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
       const { bytesRead } = await file.read(buffer, 0, READ_BYTES, position);
+      if (bytesRead === 0 && position > (await file.stat()).size)
+        throw new TransferRefusal(`the archive is cut off: it goes on for ${position} bytes at least`);
       position += bytesRead;
       return bytesRead === 0 ? null : buffer.subarray(0, bytesRead);
     },

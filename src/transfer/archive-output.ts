@@ -43,6 +43,7 @@ async function syncFolder(path: string): Promise<void> {
 /** Writes to a stream; waits while its reader is slower. */
 export function streamSink(stream: Writable): ByteSink {
   const failed = Promise.withResolvers<never>();
+  // It is told by the next write.
   failed.promise.catch(() => undefined);
   stream.on('error', (error) =>
     failed.reject(new TransferRefusal(`the output was closed: ${error.message}`, { cause: error })),

@@ -29,12 +29,18 @@ export function parseSelections(words: readonly string[]): Selection[] {
   const selections = new Map<RepoName, { all: boolean; references: Reference[] }>();
   for (const word of words) {
     const [, name = '', tag, digest] = /^([^:@]+)(?::([^@]+))?(?:@(.+))?$/.exec(word) ?? [];
-    if (name === '' || (tag !== undefined && digest !== undefined) || (digest && !isDigest(digest)))
-      throw new TransferRefusal(`"${printable(word)}" is not <repository>, <repository>:<tag> or ...@<digest>`);
+    if (
+      name === '' ||
+      (tag !== undefined && digest !== undefined) ||
+      (digest !== undefined && !isDigest(digest))
+    )
+      throw new TransferRefusal(
+        `"${printable(word)}" is not <repository>, <repository>:<tag> or ...@<digest>`,
+      );
     const repo = parseRepoName(name);
     const known = selections.get(repo) ?? { all: false, references: [] };
     selections.set(repo, known);
-    if (digest !== undefined) known.references.push({ kind: 'digest', digest: digest as Digest });
+    if (digest !== undefined) known.references.push({ kind: 'digest', digest });
     else if (tag !== undefined) known.references.push({ kind: 'tag', tag: storedTag(tag) });
     else known.all = true;
   }
@@ -52,7 +58,8 @@ export async function selectEntries(
   if (references.length === 0) return entries;
   const chosen: IndexEntry[] = [];
   for (const reference of references) {
-    const found = entries.find((entry) => isMeant(entry, reference)) ?? (await unlisted(parts, repo, reference));
+    const found =
+      entries.find((entry) => isMeant(entry, reference)) ?? (await unlisted(parts, repo, reference));
     if (found !== null) chosen.push(found);
     else throw new TransferRefusal(`${repo} has no ${wordOf(reference)}`);
   }

@@ -48,23 +48,20 @@ export class ExportWalk {
    * be read is skipped and named.
    */
   async carry(entries: readonly IndexEntry[]): Promise<IndexEntry[]> {
-    const complete: IndexEntry[] = [];
+    const complete = new Map<string, IndexEntry>();
     let pending = entries;
     for (let step = 0; pending.length > 0 && step <= REFERRER_STEPS_MAX; step += 1) {
-      const found: IndexEntry[] = [];
+      const reached = new Set<Digest>();
       for (const entry of pending) {
-        const reached = await this.#carryOne(entry);
-        if (reached === null) continue;
-        complete.push(entry);
+        const carried = await this.#carryOne(entry);
+        if (carried === null) continue;
+        complete.set(keyOf(entry), entry);
         this.#parts.tally.add({ tags: entry.tag === null ? 0 : 1 });
-        if (this.#parts.referrers) for (const digest of reached) found.push(...(await this.#about(digest)));
+        for (const digest of carried) reached.add(digest);
       }
-      const known = new Set(complete.map(keyOf));
-      pending = [...new Map(found.map((entry) => [keyOf(entry), entry])).values()].filter(
-        (entry) => !known.has(keyOf(entry)),
-      );
+      pending = this.#parts.referrers ? await this.#about(reached, complete) : [];
     }
-    return complete;
+    return [...complete.values()];
   }
 
   /** Gives the manifests that were carried, those that it lists included; `null` when it was skipped. */
@@ -127,19 +124,36 @@ export class ExportWalk {
     this.#done.set(blob.digest, true);
   }
 
-  /** What is about a manifest: its referrers, and the signatures of older clients, which are told by their tags. */
-  async #about(digest: Digest): Promise<IndexEntry[]> {
-    const { registry, index } = this.#parts;
+  /** What is about these manifests and was not carried yet. */
+  async #about(
+    digests: ReadonlySet<Digest>,
+    complete: ReadonlyMap<string, IndexEntry>,
+  ): Promise<IndexEntry[]> {
+    const found = new Map<string, IndexEntry>();
+    for (const digest of digests) {
+      for (const entry of [...(await this.#referrers(digest)), ...(await this.#legacy(digest))])
+        if (!complete.has(keyOf(entry))) found.set(keyOf(entry), entry);
+    }
+    return [...found.values()];
+  }
+
+  async #referrers(digest: Digest): Promise<IndexEntry[]> {
     const found: IndexEntry[] = [];
     for (let last = ''; ;) {
-      const page = await registry.listing.referrers(this.#repo, digest, { artifactTypes: [], last });
+      const { listing } = this.#parts.registry;
+      const page = await listing.referrers(this.#repo, digest, { artifactTypes: [], last });
       for (const row of page.referrers) found.push(untaggedEntry(row));
       last = page.referrers.at(-1)?.digest ?? '';
-      if (!page.more) break;
+      if (!page.more) return found;
     }
+  }
+
+  /** The signatures of older clients, which are told by their tags. */
+  async #legacy(digest: Digest): Promise<IndexEntry[]> {
+    const found: IndexEntry[] = [];
     for (const suffix of LEGACY_SUFFIXES) {
       const tag = storedTag(`${digestAlgorithm(digest)}-${digestHex(digest)}${suffix}`);
-      const row = await index.findManifest(this.#repo, { kind: 'tag', tag });
+      const row = await this.#parts.index.findManifest(this.#repo, { kind: 'tag', tag });
       if (row !== null) found.push({ ...untaggedEntry(row), tag, json: descriptorJson(row, tag) });
     }
     return found;

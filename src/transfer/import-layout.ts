@@ -30,9 +30,11 @@ export interface ImportOrder {
 export async function importLayouts(parts: ImportParts, order: ImportOrder): Promise<void> {
   const { source } = order;
   if (typeof source !== 'string') return importStream(parts, await openArchiveStream(source), order);
+  // What cannot be looked at is not there for us.
   const found = await stat(source).catch(() => null);
   if (found === null) throw new TransferRefusal(`there is no ${source}`);
-  if (!found.isDirectory()) return importArchive(parts, source, order);
+  if (found.isFile()) return importArchive(parts, source, order);
+  if (!found.isDirectory()) return importStream(parts, await openArchiveFile(source), order);
   if (await isLayout(source)) return importLayout(parts, layoutAt(source), order);
   if (order.repo !== null || order.tags.length > 0)
     throw new TransferRefusal(`${source} is no image layout: --repo and --tag are for a single one`);

@@ -15,6 +15,7 @@ export function layoutAt(folder: string): RepositoryStore {
 }
 
 export async function isLayout(folder: string): Promise<boolean> {
+  // What cannot be looked at is not there for us.
   const found = await stat(join(folder, INDEX_FILE)).catch(() => null);
   return found?.isFile() === true;
 }

@@ -1,3 +1,4 @@
+import { digestFromParts } from '#oci/digest';
 import type { Digest } from '#oci/digest';
 import { projectManifest } from '#oci/manifest';
 import type { ManifestProjection } from '#oci/manifest';
@@ -35,8 +36,9 @@ export async function withReferrers(
 /** A signature by its subject, or by the name that cosign gives one. */
 async function isAbout(root: Root, source: ContentSource, reached: ReadonlySet<Digest>): Promise<boolean> {
   for (const tag of root.tags) {
-    const [, algorithm, hex] = /^(sha256|sha512)-([0-9a-f]+)(?:\.[a-z]+)?$/.exec(tag) ?? [];
-    if (algorithm !== undefined && reached.has(`${algorithm}:${hex}` as Digest)) return true;
+    const [, algorithm = '', hex = ''] = /^(sha256|sha512)-([0-9a-f]+)(?:\.[a-z]+)?$/.exec(tag) ?? [];
+    const named = digestFromParts(algorithm, hex);
+    if (named !== null && reached.has(named)) return true;
   }
   const subject = (await project(root, source))?.subject ?? null;
   return subject !== null && reached.has(subject);

@@ -77,7 +77,10 @@ function readNumber(block: Buffer, [start, length]: readonly [number, number]): 
     const value = BigInt(`0x${field.subarray(1).toString('hex')}`);
     return value > BigInt(Number.MAX_SAFE_INTEGER) ? null : Number(value);
   }
-  const text = field.toString('latin1').replace(/[\0 ]+$/, '').replace(/^ +/, '');
+  const text = field
+    .toString('latin1')
+    .replace(/[\0 ]+$/, '')
+    .replace(/^ +/, '');
   if (text === '') return 0;
   return /^[0-7]+$/.test(text) ? Number(`0o${text}`) : null;
 }
