@@ -67,16 +67,13 @@ const repoFlag: Flag = {
 
 const importCommand: Command = {
   name: 'import',
-  summary: 'Bring images into the storage: OCI layouts, archives, the storage of a docker-registry.',
+  summary: 'Bring images into the storage: OCI image layouts and archives of them.',
   description: [
     'Imports an OCI image layout (a folder), a folder of layouts as "zot export" makes it, or a tar archive of one,',
     'plain or compressed by gzip or zstd, also through a pipe ("-"). Every digest is verified while it is read, and a',
     'name is given only when everything below it stands. A running server goes on serving; what is imported appears',
     'as if it was pushed. What stands already is proven instead of copied again, so that an import that was',
     'interrupted goes on where it was.',
-    '"zot import docker-registry <its storage root> <config>" takes the storage folder of a docker-registry',
-    '(distribution): repositories, tags, untagged manifests, signatures. Blobs are linked where both folders are on',
-    'the same file system.',
     'Exit code 0 when everything was imported, 1 when something could not be; that is named and the rest goes on.',
   ].join('\n'),
   args: [
@@ -101,13 +98,11 @@ const importCommand: Command = {
   examples: [
     'zot import /etc/zot/config.json app.tar --repo team/app',
     'zot import /var/lib/registry /mnt/backup',
-    'docker save alpine:3.22 | zot import /var/lib/registry - --repo alpine',
-    'zot import docker-registry /var/lib/docker-registry /etc/zot/config.json',
+    'zot import /var/lib/registry - --repo alpine < alpine.tar.gz',
   ],
   async run(call, io) {
     const { importCommand: run } = await import('./transfer.ts');
-    const [path = '', source = '', third] = call.positionals;
-    if (third !== undefined) throw new UsageError(`"${third}" is one argument too many`);
+    const [path = '', source = ''] = call.positionals;
     return run({ target: path, source, ...importFlags(call) }, io, process.stdin);
   },
 };

@@ -9,7 +9,7 @@ export interface TarEntry {
   readonly kind: TarKind;
   readonly sizeBytes: number;
   /** The content, once; what is not read is passed over. */
-  content(): AsyncIterable<Buffer>;
+  readonly content: () => AsyncIterable<Buffer>;
 }
 
 /** Extended headers hold a few names and numbers. */
