@@ -79,11 +79,6 @@ const importCommand: Command = {
   args: [
     folder,
     { name: 'source', required: true, help: 'A folder, an archive, or "-" for standard input.' },
-    {
-      name: 'config',
-      required: false,
-      help: 'After "docker-registry": the configuration, or storage folder.',
-    },
   ],
   flags: [
     repoFlag,
