@@ -60,7 +60,10 @@ export async function serveRegistry(options: ServedOptions = {}): Promise<Served
   const { logger, audit } = log;
   const { driver } = options;
   const kept = await openKeeperSide({ config, logger, audit, ...(driver === undefined ? {} : { driver }) });
-  const side = await openServing(config, log, kept);
+  const side = await openServing(config, log, kept).catch(async (error: unknown) => {
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  });
   const { port } = side.server.server.address() as AddressInfo;
   const secure = config.http.tls !== undefined;
   const linesOf = async (file: string): Promise<LogLine[]> => {

@@ -8,6 +8,7 @@ type Header = string | readonly string[] | number | undefined;
 const SECRET_COOKIES: ReadonlySet<string> = new Set(['session', 'statecookie', 'state', 'pkce']);
 const SECRET_PARAMETERS = ['code', 'id_token', 'access_token', 'refresh_token', 'token', 'password'];
 const SECRET_KEYS = /^(clientsecret|bindpassword|hashkey|encryptkey|sessionhashkey|sessionencryptkey)$/i;
+const KEY_FILES = /^(key|keypath)$/i;
 const SECRET_FILES = /^(credentialsfile|sessionkeysfile)$/i;
 /** A line of a private key in PEM. */
 const KEY_LINE_CHARS_MIN = 60;
@@ -40,7 +41,7 @@ export function noteConfig(value: unknown): void {
     if (typeof inner !== 'string') noteConfig(inner);
     else if (SECRET_KEYS.test(key)) noteSecret(inner);
     else if (SECRET_FILES.test(key) && existsSync(inner)) noteConfig(jsonOf(inner));
-    else if (key.toLowerCase() === 'key' && existsSync(inner)) noteKey(readFileSync(inner, 'utf8'));
+    else if (KEY_FILES.test(key) && existsSync(inner)) noteKey(readFileSync(inner, 'utf8'));
   }
 }
 
