@@ -55,6 +55,7 @@ export interface DebianTool {
 export const debianTools: readonly DebianTool[] = [
   { debianPackage: 'skopeo', program: 'skopeo' },
   { debianPackage: 'buildah', program: 'buildah' },
+  { debianPackage: 'podman', program: 'podman' },
   { debianPackage: 'umoci', program: 'umoci' },
   { debianPackage: 'containerd', program: 'containerd' },
   { debianPackage: 'docker.io', program: 'dockerd' },
