@@ -4,6 +4,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { hashSync } from 'bcryptjs';
 import { TestAuthority } from '../support/client-certificates.ts';
+import { notePassword } from '../support/secrets/noted.ts';
 import { makeCertificates } from '../support/tls.ts';
 import { startServer, type RunningServer } from '../support/server.ts';
 import { toolsImage, type Fixture } from './support/fixtures.ts';
@@ -37,6 +38,7 @@ describe('signing in and out with clients', { skip }, () => {
     const certificates = await makeCertificates(workspace.folder);
     caFile = certificates.caFile;
     authority = await TestAuthority.make(workspace.folder, 'clients');
+    notePassword('alice', PASSWORD);
     await writeFile(workspace.file('htpasswd'), `alice:${hashSync(PASSWORD, 5)}\n`);
     const tls = { cert: certificates.certFile, key: certificates.keyFile, cacert: authority.caFile };
     const auth = { htpasswd: { path: workspace.file('htpasswd') }, apikey: true };
@@ -51,6 +53,7 @@ describe('signing in and out with clients', { skip }, () => {
       `${server.url}/zot/auth/apikey`,
     );
     apiKey = (JSON.parse(made) as { apiKey: string }).apiKey;
+    notePassword('alice', apiKey);
   });
   after(async () => {
     await server.stop();

@@ -1,4 +1,4 @@
-/** A provider that knows us by a key instead of a secret (`keypath`, private_key_jwt of OpenID Connect Core section 9). */
+/** A provider that knows us by a key, not a secret (`keypath`; OpenID Connect Core section 9, private_key_jwt). */
 import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';

@@ -2,6 +2,7 @@ import { appendFile, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { hashSync } from 'bcryptjs';
+import { notePassword } from '../../support/secrets/noted.ts';
 
 /** A folder with a password file that a test changes as it likes. */
 export interface PasswordFile {
@@ -22,6 +23,7 @@ export async function passwordFile(
   const folder = await mkdtemp(path.join(tmpdir(), 'zot-passwords-'));
   const file = path.join(folder, 'htpasswd');
   const replace = async (all: Readonly<Record<string, string>>): Promise<void> => {
+    for (const [user, password] of Object.entries(all)) notePassword(user, password);
     const lines = Object.entries(all).map(([user, password]) => `${user}:${hashSync(password, cost)}\n`);
     await writeFile(`${file}.new`, lines.join(''));
     await rename(`${file}.new`, file);

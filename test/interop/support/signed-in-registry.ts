@@ -1,6 +1,6 @@
 import { hashSync } from 'bcryptjs';
 import { writeFile } from 'node:fs/promises';
-import { noteSecret } from '../../support/secrets/traces.ts';
+import { notePassword } from '../../support/secrets/noted.ts';
 import { startServer, type RunningServer } from '../../support/server.ts';
 import type { Workspace } from './workspace.ts';
 
@@ -12,8 +12,7 @@ export const USER = { name: 'alice', password: 'wonder:land of alice' } as const
  */
 export async function startTokenRegistry(workspace: Workspace): Promise<RunningServer> {
   // Clients send it where no test sees it.
-  noteSecret(USER.password);
-  noteSecret(Buffer.from(`${USER.name}:${USER.password}`).toString('base64'));
+  notePassword(USER.name, USER.password);
   await writeFile(workspace.file('htpasswd'), `${USER.name}:${hashSync(USER.password, 4)}\n`);
   const policies = [{ users: [USER.name], actions: ['read', 'create', 'update', 'delete'] }];
   const auth = { htpasswd: { path: workspace.file('htpasswd') }, token: { enable: true } };

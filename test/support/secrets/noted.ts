@@ -13,6 +13,12 @@ const SECRET_FILES = /^(credentialsfile|sessionkeysfile)$/i;
 /** A line of a private key in PEM. */
 const KEY_LINE_CHARS_MIN = 60;
 
+/** Notes a password, and the form in which clients send it. */
+export function notePassword(user: string, password: string): void {
+  noteSecret(password);
+  noteSecret(Buffer.from(`${user}:${password}`).toString('base64'));
+}
+
 /** Notes what one request shows of itself. */
 export function noteRequest(target: string, header: (name: string) => Header): void {
   for (const value of textsOf(header('authorization'))) noteAuthorization(value);
