@@ -10,6 +10,7 @@ import type { Digest } from '#oci/digest';
 import type { ManifestProjection, ReferenceRole } from '#oci/manifest';
 import type { Reference, Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
+import type { DamageList, DamageReader } from './damage-contract.ts';
 import type { CandidateRow, Garbage } from './garbage-contract.ts';
 
 export interface RepositoryState {
@@ -29,6 +30,8 @@ export interface ManifestRow {
   readonly digest: Digest;
   readonly mediaType: string;
   readonly sizeBytes: number;
+  /** Set where its bytes are known to be damaged. */
+  readonly isDamaged?: true;
 }
 
 /** A descriptor of index.json in its order. */
@@ -75,9 +78,11 @@ export interface PageOptions {
   readonly limit: number;
 }
 
-export interface IndexReader {
+export interface IndexReader extends DamageReader {
   /** Whether a blob is about to be removed, and so counts as absent. */
   isTombstoned(repo: RepoName, digest: Digest): Promise<boolean>;
+  /** Why a blob whose file is there counts as absent all the same; `null`: it does not. */
+  whyAbsent(repo: RepoName, digest: Digest): Promise<'tombstoned' | 'damaged' | null>;
   findRepository(repo: RepoName): Promise<RepositoryState | null>;
   findManifest(repo: RepoName, reference: Reference): Promise<ManifestRow | null>;
   findBlob(repo: RepoName, digest: Digest): Promise<BlobRow | null>;
@@ -89,7 +94,7 @@ export interface IndexReader {
   listTags(repo: RepoName, page: PageOptions): Promise<Tag[]>;
   /** Repositories with at least one descriptor, in byte order. */
   listRepositories(page: PageOptions): Promise<RepoName[]>;
-  /** Manifests whose subject is `subject`, in digest order; `artifactTypes` empty: all. */
+  /** Manifests whose subject is `subject` and that are sound, in digest order; `artifactTypes` empty: all. */
   listReferrers(
     repo: RepoName,
     subject: Digest,
@@ -125,7 +130,7 @@ export interface RepositorySnapshot {
   readonly blobs: readonly BlobRow[];
 }
 
-export interface IndexWriter extends IndexReader, Garbage {
+export interface IndexWriter extends IndexReader, Garbage, DamageList {
   /** Commits changes of any number of repositories together. */
   applyChanges(changes: readonly RepositoryChange[]): Promise<void>;
   /** Replaces all rows of a repository; readers see the old rows until the new ones are complete. */
@@ -158,6 +163,8 @@ export interface IndexWriter extends IndexReader, Garbage {
   recordBlob(repo: RepoName, blob: BlobRow, nowMs: number): Promise<void>;
   /** Which repository holds which blob, in the order of digest and repository, behind `after`. */
   listHolders(options: { readonly after: HolderRow; readonly limit: number }): Promise<HolderRow[]>;
+  /** Repositories that hold a blob, in byte order, a page at a time. */
+  pageBlobHolders(digest: Digest, page: PageOptions): Promise<RepoName[]>;
   /** Every known repository, those without descriptors included. */
   listKnownRepositories(page: PageOptions): Promise<RepoName[]>;
 }

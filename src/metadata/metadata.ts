@@ -43,6 +43,7 @@ export type {
   RepositorySnapshot,
   RepositoryState,
 } from './index-contract.ts';
+export type { DamageKind, DamageList, DamagePlace, DamageRow } from './damage-contract.ts';
 export { UPLOADS, WHOLE_REPOSITORY } from './garbage-contract.ts';
 export type { CandidateRow, Garbage, TombstoneRow } from './garbage-contract.ts';
 export type { ManifestStatistics, PullCount, PushRecord, Records } from './records-contract.ts';

@@ -7,6 +7,7 @@ import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import type { Tag } from '#oci/reference';
 import type { Accounts } from './accounts-contract.ts';
+import type { DamageList } from './damage-contract.ts';
 
 export interface PullCount {
   readonly repo: RepoName;
@@ -35,6 +36,8 @@ export interface ManifestStatistics {
 export interface Records {
   /** API keys, sessions and groups, which stand in the same file. */
   readonly accounts: Accounts;
+  /** What is known to be damaged. */
+  readonly damage: DamageList;
   /** Adds counts gathered since the last call. */
   addPulls(counts: readonly PullCount[]): Promise<void>;
   addPushes(pushes: readonly PushRecord[]): Promise<void>;

@@ -1,6 +1,7 @@
 import type { Digest } from '#oci/digest';
 import type { Reference, Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
+import type { DamageRow } from './damage-contract.ts';
 import type {
   BlobRow,
   IndexReader,
@@ -32,6 +33,14 @@ export class ReopeningIndex implements IndexReader {
 
   isTombstoned(repo: RepoName, digest: Digest): Promise<boolean> {
     return this.#index.isTombstoned(repo, digest);
+  }
+
+  whyAbsent(repo: RepoName, digest: Digest): ReturnType<IndexReader['whyAbsent']> {
+    return this.#index.whyAbsent(repo, digest);
+  }
+
+  findDamage(repo: RepoName, digest: Digest): Promise<DamageRow | null> {
+    return this.#index.findDamage(repo, digest);
   }
 
   findRepository(repo: RepoName): Promise<RepositoryState | null> {

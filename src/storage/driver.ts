@@ -41,6 +41,8 @@ export interface FileStat {
   readonly fingerprint: Fingerprint;
   /** How many names these bytes have, where the store shares bytes and knows it. */
   readonly names?: number;
+  /** The same for names that share their bytes by `link`; absent where no two names do. */
+  readonly identity?: string;
 }
 
 /** An open file. Reads are by position, so that one reader serves any range. */

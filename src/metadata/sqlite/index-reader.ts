@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Digest } from '#oci/digest';
 import type { Reference, Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
+import type { DamageRow } from '../damage-contract.ts';
 import type {
   BlobRow,
   IndexReader,
@@ -10,8 +11,13 @@ import type {
   ReferrerRow,
   RepositoryState,
 } from '../index-contract.ts';
+import { DamageRows } from './damage-rows.ts';
 
 type Row = Record<string, unknown>;
+
+/** A manifest's columns; whether it is damaged is known by the same look-up. */
+const MANIFEST = `m.digest, m.media_type, m.size_bytes,
+  EXISTS (SELECT 1 FROM damage d WHERE d.repo = ?1 AND d.digest = m.digest) AS damaged`;
 
 /**
  * Look-ups in the index; each statement is prepared once. Times are in `docs/performance.md`. The index of the table
@@ -30,6 +36,8 @@ export class SqliteIndexReader implements IndexReader {
   #referrers: StatementSync;
   #referrersOfTypes: StatementSync;
   #tombstoned: StatementSync;
+  #whyAbsent: StatementSync;
+  #damage: DamageRows;
 
   constructor(db: DatabaseSync) {
     this.db = db;
@@ -37,12 +45,12 @@ export class SqliteIndexReader implements IndexReader {
       'SELECT fingerprint, doubtful_until_ms, head, unreadable, problem FROM repositories WHERE name = ?',
     );
     this.#manifestByTag = db.prepare(`
-      SELECT m.digest, m.media_type, m.size_bytes FROM repositories r
+      SELECT ${MANIFEST} FROM repositories r
       JOIN entries e INDEXED BY entries_by_tag ON e.repo = r.id AND e.tag = ?2
       JOIN manifests m ON m.repo = r.id AND m.digest = e.digest
       WHERE r.name = ?1 ORDER BY e.position LIMIT 1`);
     this.#manifestByDigest = db.prepare(`
-      SELECT m.digest, m.media_type, m.size_bytes FROM repositories r
+      SELECT ${MANIFEST} FROM repositories r
       JOIN manifests m ON m.repo = r.id AND m.digest = ?2 WHERE r.name = ?1`);
     this.#blob = db.prepare('SELECT digest, size_bytes FROM blobs WHERE repo = ? AND digest = ?');
     this.#blobMediaType = db.prepare(`
@@ -60,15 +68,28 @@ export class SqliteIndexReader implements IndexReader {
     const referrers = `
       SELECT m.digest, m.media_type, m.size_bytes, m.artifact_type, m.annotations FROM repositories r
       JOIN manifests m INDEXED BY manifests_by_subject
-        ON m.repo = r.id AND m.subject = ?2 AND m.digest > ?3 AND m.digest <> ?2`;
+        ON m.repo = r.id AND m.subject = ?2 AND m.digest > ?3 AND m.digest <> ?2
+        AND NOT EXISTS (SELECT 1 FROM damage d WHERE d.repo = ?1 AND d.digest = m.digest)`;
     this.#referrers = db.prepare(`${referrers} WHERE r.name = ?1 ORDER BY m.digest LIMIT ?4`);
     this.#referrersOfTypes = db.prepare(`${referrers}
       WHERE r.name = ?1 AND m.artifact_type IN (SELECT value FROM json_each(?5)) ORDER BY m.digest LIMIT ?4`);
     this.#tombstoned = db.prepare('SELECT 1 FROM tombstones WHERE repo = ? AND digest = ?');
+    this.#whyAbsent = db.prepare(`
+      SELECT 'tombstoned' AS reason FROM tombstones WHERE repo = ?1 AND digest = ?2
+      UNION ALL SELECT 'damaged' FROM damage WHERE repo = ?1 AND digest = ?2 LIMIT 1`);
+    this.#damage = new DamageRows(db);
   }
 
   async isTombstoned(repo: RepoName, digest: Digest): Promise<boolean> {
     return this.#tombstoned.get(repo, digest) !== undefined;
+  }
+
+  async whyAbsent(repo: RepoName, digest: Digest): Promise<'tombstoned' | 'damaged' | null> {
+    return (this.#whyAbsent.get(repo, digest)?.reason as 'tombstoned' | 'damaged' | undefined) ?? null;
+  }
+
+  async findDamage(repo: RepoName, digest: Digest): Promise<DamageRow | null> {
+    return this.#damage.find(repo, digest);
   }
 
   async findRepository(repo: RepoName): Promise<RepositoryState | null> {
@@ -144,6 +165,7 @@ function manifestRow(row: Row): ManifestRow {
     digest: row.digest as Digest,
     mediaType: row.media_type as string,
     sizeBytes: row.size_bytes as number,
+    ...(row.damaged === 1 ? { isDamaged: true } : {}),
   };
 }
 

@@ -1,3 +1,4 @@
+import { INDEX_DAMAGE_MIGRATION } from './damage-rows.ts';
 import { GARBAGE_DETAIL_MIGRATION, GARBAGE_MIGRATION } from './garbage-rows.ts';
 import type { Migration } from './migrations.ts';
 
@@ -73,4 +74,5 @@ export const INDEX_MIGRATIONS: readonly Migration[] = [
   },
   GARBAGE_MIGRATION,
   GARBAGE_DETAIL_MIGRATION,
+  INDEX_DAMAGE_MIGRATION,
 ];

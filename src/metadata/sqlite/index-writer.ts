@@ -15,11 +15,13 @@ import type {
   RepositorySnapshot,
   RepositoryState,
 } from '../index-contract.ts';
+import type { DamagePlace, DamageRow } from '../damage-contract.ts';
 import type { CandidateRow, TombstoneRow } from '../garbage-contract.ts';
 import { GarbageRows } from './garbage-rows.ts';
 import { inDigestOrder } from './digest-order.ts';
 import { SqliteIndexReader } from './index-reader.ts';
 import { IndexRows } from './index-rows.ts';
+import { SqliteDamage } from './sqlite-damage.ts';
 
 /** Rows written between two turns of the event loop, so that a large repository does not hold others up. */
 const SLICE_ROWS = 500;
@@ -28,6 +30,7 @@ const SLICE_ROWS = 500;
 export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter {
   #rows: IndexRows;
   #garbage: GarbageRows;
+  #damaged: SqliteDamage;
   #entriesByTag: StatementSync;
   #entriesByDigest: StatementSync;
   #entriesAfter: StatementSync;
@@ -35,6 +38,7 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
   #referencing: StatementSync;
   #known: StatementSync;
   #holders: StatementSync;
+  #holdersOf: StatementSync;
   #subject: StatementSync;
   #unread: StatementSync;
 
@@ -42,6 +46,7 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
     super(db);
     this.#rows = new IndexRows(db);
     this.#garbage = new GarbageRows(db);
+    this.#damaged = new SqliteDamage(db, (work) => this.#rows.transaction(work));
     const entries = `SELECT e.position, e.digest, e.tag, e.json FROM repositories r JOIN entries e`;
     this.#entriesByTag = db.prepare(`${entries} INDEXED BY entries_by_tag
       ON e.repo = r.id AND e.tag = ?2 WHERE r.name = ?1 ORDER BY e.position`);
@@ -58,6 +63,9 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
     this.#known = db.prepare('SELECT name FROM repositories WHERE name > ? ORDER BY name LIMIT ?');
     this.#holders = db.prepare(`SELECT digest, repo FROM blobs INDEXED BY blobs_by_digest
       WHERE (digest, repo) > (?, ?) ORDER BY digest, repo LIMIT ?`);
+    this.#holdersOf = db.prepare(
+      'SELECT repo FROM blobs WHERE digest = ? AND repo > ? ORDER BY repo LIMIT ?',
+    );
     this.#subject = db.prepare(`SELECT m.subject FROM repositories r
       JOIN manifests m ON m.repo = r.id AND m.digest = ?2 WHERE r.name = ?1`);
     this.#unread = db.prepare(`SELECT m.digest FROM repositories r
@@ -190,6 +198,28 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
     return this.#holders
       .all(after.digest, after.repo, limit)
       .map((row) => ({ digest: row.digest as Digest, repo: row.repo as RepoName }));
+  }
+
+  async pageBlobHolders(digest: Digest, page: PageOptions): Promise<RepoName[]> {
+    return this.#holdersOf.all(digest, page.after, page.limit).map((row) => row.repo as RepoName);
+  }
+
+  // --- damage ---
+
+  addDamage(rows: readonly DamageRow[]): Promise<void> {
+    return this.#damaged.addDamage(rows);
+  }
+
+  removeDamage(repo: RepoName, digests: readonly Digest[]): Promise<void> {
+    return this.#damaged.removeDamage(repo, digests);
+  }
+
+  listDamage(options: { after: DamagePlace | null; limit: number }): Promise<DamageRow[]> {
+    return this.#damaged.listDamage(options);
+  }
+
+  listDamagedCopies(digest: Digest, options: { after: RepoName | ''; limit: number }): Promise<DamageRow[]> {
+    return this.#damaged.listDamagedCopies(digest, options);
   }
 
   // --- garbage ---

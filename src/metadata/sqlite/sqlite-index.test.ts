@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
+import { damageContract } from '../damage-contract.suite.ts';
 import { garbageContract } from '../garbage-contract.suite.ts';
 import { indexContract } from '../index-contract.suite.ts';
 import type { OpenedIndex } from '../index-contract.suite.ts';
@@ -36,6 +37,24 @@ async function open(): Promise<OpenedIndex> {
 indexContract('SQLite', open);
 garbageContract('SQLite', open);
 indexSizeContract('SQLite', open);
+damageContract('SQLite index', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'zot-index-'));
+  let damage = openIndexForWriting(folder, assert.fail);
+  const reader = openIndexForReading(folder);
+  return {
+    damage,
+    reader,
+    reopen: async () => {
+      await damage.close();
+      damage = openIndexForWriting(folder, assert.fail);
+      return damage;
+    },
+    close: async () => {
+      await Promise.all([damage.close(), reader.close()]);
+      await rm(folder, { recursive: true });
+    },
+  };
+});
 
 describe('the tables of the index', () => {
   const openTables = (): DatabaseSync => {

@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { damageContract } from '../damage-contract.suite.ts';
 import { openRecords } from '../metadata.ts';
 import { recordsContract } from '../records-contract.suite.ts';
 
@@ -17,6 +18,25 @@ recordsContract('SQLite', async () => {
     },
     close: async () => {
       await current.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+});
+
+damageContract('SQLite records', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'zot-records-'));
+  let records = openRecords(folder);
+  const { damage } = records;
+  return {
+    damage,
+    reader: damage,
+    reopen: async () => {
+      await records.close();
+      records = openRecords(folder);
+      return records.damage;
+    },
+    close: async () => {
+      await records.close();
       await rm(folder, { recursive: true });
     },
   };

@@ -4,8 +4,10 @@ import type { RepoName } from '#oci/repo-name';
 import type { Tag } from '#oci/reference';
 import type { ManifestStatistics, PullCount, PushRecord, Records } from '../records-contract.ts';
 import { ACCOUNTS_MIGRATION } from './accounts-schema.ts';
+import { RECORDS_DAMAGE_MIGRATION } from './damage-rows.ts';
 import type { Migration } from './migrations.ts';
 import { SqliteAccounts } from './sqlite-accounts.ts';
+import { SqliteDamage } from './sqlite-damage.ts';
 
 /** The records' tables. There is no way down where going back would lose what exists nowhere else. */
 export const RECORDS_MIGRATIONS: readonly Migration[] = [
@@ -34,11 +36,13 @@ export const RECORDS_MIGRATIONS: readonly Migration[] = [
       INSERT INTO origin VALUES (CAST(unixepoch('subsec') * 1000 AS INTEGER));
     `,
   },
+  RECORDS_DAMAGE_MIGRATION,
 ];
 
 /** Records in SQLite, written by the keeper alone. */
 export class SqliteRecords implements Records {
   readonly accounts: SqliteAccounts;
+  readonly damage: SqliteDamage;
   #db: DatabaseSync;
   #addPull: StatementSync;
   #addPush: StatementSync;
@@ -51,6 +55,7 @@ export class SqliteRecords implements Records {
   constructor(db: DatabaseSync) {
     this.#db = db;
     this.accounts = new SqliteAccounts(db);
+    this.damage = new SqliteDamage(db, (work) => this.#transaction(work));
     this.#addPull = db.prepare(`
       INSERT INTO manifest_statistics (repo, digest, pulls, last_pull_ms) VALUES (?1, ?2, ?3, ?4)
       ON CONFLICT DO UPDATE SET pulls = pulls + ?3, last_pull_ms = max(coalesce(last_pull_ms, 0), ?4)`);

@@ -11,6 +11,7 @@ export function localStat(stat: BigIntStats): FileStat {
     modifiedMs: Number(stat.mtimeNs / 1_000_000n),
     fingerprint: `${stat.size}-${stat.ino}-${stat.mtimeNs}-${stat.ctimeNs}`,
     names: Number(stat.nlink),
+    identity: `${stat.dev}-${stat.ino}`,
   };
 }
 

@@ -14,6 +14,8 @@ import type {
 const NAME_BYTES_MAX = 255;
 const EMPTY = Buffer.alloc(0);
 
+let filesMade = 0;
+
 /** Content that any number of names may share. Replaced as a whole by `put`, grown by a writer. */
 class MemoryFile {
   /** Room for the content; the first `sizeBytes` of it are the content. */
@@ -22,8 +24,11 @@ class MemoryFile {
   modifiedMs = 0;
   version = 0;
   names = 0;
+  readonly identity: string;
 
   constructor(content: Buffer) {
+    filesMade += 1;
+    this.identity = String(filesMade);
     this.room = content;
     this.sizeBytes = content.length;
   }
@@ -213,6 +218,6 @@ export class MemoryDriver implements StorageDriver {
 }
 
 function statOf(file: MemoryFile): FileStat {
-  const { sizeBytes, modifiedMs, names } = file;
-  return { sizeBytes, modifiedMs, names, fingerprint: `v${file.version}` };
+  const { sizeBytes, modifiedMs, names, version, identity } = file;
+  return { sizeBytes, modifiedMs, names, fingerprint: `v${version}`, identity };
 }

@@ -1,0 +1,99 @@
+/** What every list of damage must do, that of the index as that of the records, as a suite of node:test. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Digest } from '#oci/digest';
+import type { RepoName } from '#oci/repo-name';
+import type { DamageList, DamagePlace, DamageReader, DamageRow } from './damage-contract.ts';
+import { OTHER, REPO, digestOfText } from './index-samples.suite.ts';
+
+export interface OpenedDamage {
+  readonly damage: DamageList;
+  /** Another connection, as a serving process has one. */
+  readonly reader: DamageReader;
+  /** Closes the database and opens it again, as a restart does. */
+  readonly reopen: () => Promise<DamageList>;
+  close(): Promise<void>;
+}
+
+const ONE = digestOfText('one');
+const TWO = digestOfText('two');
+
+const row = (repo: RepoName, digest: Digest, more: Partial<DamageRow> = {}): DamageRow => ({
+  repo,
+  digest,
+  kind: 'wrong-digest',
+  version: '12-1700000000000-9-77',
+  detail: 'they have another digest',
+  foundMs: 1_700_000_000_000,
+  ...more,
+});
+
+/** Declares the suite. `open` gives an empty list for each test. */
+export function damageContract(name: string, open: () => Promise<OpenedDamage>): void {
+  describe(`the damage in the ${name} keeps the contract of damage`, () => {
+    const damageTest = (title: string, work: (opened: OpenedDamage) => Promise<void>): void => {
+      test(title, { timeout: 30_000 }, async () => {
+        const opened = await open();
+        try {
+          await work(opened);
+        } finally {
+          await opened.close();
+        }
+      });
+    };
+
+    damageTest('is found by every connection at once, in its own repository only', async (opened) => {
+      const { damage, reader } = opened;
+      assert.equal(await reader.findDamage(REPO, ONE), null);
+      await damage.addDamage([row(REPO, ONE), row(OTHER, TWO, { kind: 'missing', version: '' })]);
+      for (const connection of [damage, reader]) {
+        assert.deepEqual(await connection.findDamage(REPO, ONE), row(REPO, ONE));
+        assert.equal((await connection.findDamage(OTHER, TWO))?.kind, 'missing');
+        assert.equal(await connection.findDamage(REPO, TWO), null);
+      }
+    });
+
+    damageTest('that is noted again is known as it was found last', async ({ damage }) => {
+      await damage.addDamage([row(REPO, ONE)]);
+      const again = row(REPO, ONE, { kind: 'unreadable', version: '1-2-3', detail: 'EIO', foundMs: 9 });
+      await damage.addDamage([again]);
+      assert.deepEqual(await damage.listDamage({ after: null, limit: 10 }), [again]);
+    });
+
+    damageTest('outlives a restart until it is taken off', async ({ damage, reopen }) => {
+      await damage.addDamage([row(REPO, ONE), row(REPO, TWO), row(OTHER, ONE)]);
+      await damage.removeDamage(REPO, [ONE, digestOfText('never noted')]);
+      const again = await reopen();
+      assert.deepEqual(await again.listDamage({ after: null, limit: 10 }), [row(OTHER, ONE), row(REPO, TWO)]);
+      await again.removeDamage(OTHER, []);
+      assert.equal((await again.listDamage({ after: null, limit: 10 })).length, 2);
+    });
+
+    damageTest('is listed page by page, each once, all of it or that of one digest', async ({ damage }) => {
+      const repos = Array.from({ length: 30 }, (_, at) => `team/r${String(at).padStart(2, '0')}` as RepoName);
+      const rows = repos.flatMap((repo) => [row(repo, ONE), row(repo, TWO)]);
+      await damage.addDamage(rows.toReversed());
+      const found: DamageRow[] = [];
+      for (let after: DamagePlace | null = null; ;) {
+        const page: DamageRow[] = await damage.listDamage({ after, limit: 7 });
+        found.push(...page);
+        after = page.at(-1) ?? null;
+        if (after === null) break;
+      }
+      assert.equal(found.length, 60);
+      assert.deepEqual([...new Set(found.map(({ repo }) => repo))], repos);
+      assert.equal(new Set(found.map(({ repo, digest }) => `${repo} ${digest}`)).size, 60);
+      const copies: RepoName[] = [];
+      for (let after: RepoName | '' = ''; ;) {
+        const page: DamageRow[] = await damage.listDamagedCopies(TWO, { after, limit: 7 });
+        copies.push(...page.map(({ repo }) => repo));
+        assert.ok(page.every(({ digest }) => digest === TWO));
+        const last: DamageRow | undefined = page.at(-1);
+        if (last === undefined) break;
+        after = last.repo;
+      }
+      assert.deepEqual(copies, repos);
+      assert.deepEqual(await damage.listDamagedCopies(digestOfText('sound'), { after: '', limit: 7 }), []);
+    });
+  });
+}
