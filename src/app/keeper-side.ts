@@ -72,6 +72,7 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
   const report = (repo: string, digest: string | null, problem: string): void =>
     logger.warn({ component: 'storage', repository: repo, ...(digest === null ? {} : { digest }) }, problem);
   const keeper = new LocalKeeper({ storage, index, records, report, reserve });
+  await keeper.damage.join();
   const stopping = new AbortController();
   const walked = walk({ storage, index, keeper, logger, signal: stopping.signal });
   if (rebuilt || (await index.listKnownRepositories({ after: '', limit: 1 })).length === 0) await walked;

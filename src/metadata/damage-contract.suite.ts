@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Digest } from '#oci/digest';
+import { parseRepoName } from '#oci/repo-name';
 import type { RepoName } from '#oci/repo-name';
 import type { DamageList, DamagePlace, DamageReader, DamageRow } from './damage-contract.ts';
 import { OTHER, REPO, digestOfText } from './index-samples.suite.ts';
@@ -70,7 +71,9 @@ export function damageContract(name: string, open: () => Promise<OpenedDamage>):
     });
 
     damageTest('is listed page by page, each once, all of it or that of one digest', async ({ damage }) => {
-      const repos = Array.from({ length: 30 }, (_, at) => `team/r${String(at).padStart(2, '0')}` as RepoName);
+      const repos = Array.from({ length: 30 }, (_, at) =>
+        parseRepoName(`team/r${String(at).padStart(2, '0')}`),
+      );
       const rows = repos.flatMap((repo) => [row(repo, ONE), row(repo, TWO)]);
       await damage.addDamage(rows.toReversed());
       const found: DamageRow[] = [];

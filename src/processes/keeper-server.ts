@@ -20,6 +20,7 @@ const METHODS: ReadonlySet<WireMethod> = new Set<WireMethod>([
   'pushManifest',
   'deleteManifest',
   'refresh',
+  'lookAt',
   'addPulls',
   'probe',
   ...USER_METHODS.map((name) => `users.${name}` as const),

@@ -106,6 +106,10 @@ export class RemoteKeeper implements Keeper {
     return this.#call('refresh', args);
   }
 
+  lookAt(...args: Args<'lookAt'>): Promise<boolean | null> {
+    return this.#call('lookAt', args);
+  }
+
   addPulls(...args: Args<'addPulls'>): Promise<void> {
     return this.#call('addPulls', args);
   }

@@ -7,6 +7,7 @@ import type { Reference } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
 import type { FileReader, Storage } from '#storage';
+import { DamagedContent, damagedBlob, damagedManifest } from './damaged-content.ts';
 import type { Freshness } from './freshness.ts';
 import type { Hooks } from './hooks.ts';
 import type { Keeper } from './keeper/keeper-contract.ts';
@@ -53,14 +54,16 @@ export class Pull {
   #cache = new WeightedLru<Digest, Buffer>(CACHE_BYTES_MAX);
   #counts = new Map<string, { repo: RepoName; digest: Digest; pulls: number; lastPullMs: number }>();
   #timer: NodeJS.Timeout;
+  #damaged: DamagedContent;
 
   constructor(parts: PullParts) {
     this.#parts = parts;
+    this.#damaged = new DamagedContent(parts);
     this.#timer = setInterval(() => void this.flushCounts(), COUNTS_MS);
     this.#timer.unref();
   }
 
-  /** A manifest with its bytes; counts as a pull. Throws `NAME_UNKNOWN`, `MANIFEST_UNKNOWN` or `CONTENT_CORRUPT`. */
+  /** A manifest with its bytes; counts as a pull. Throws `NAME_UNKNOWN` or `MANIFEST_UNKNOWN`. */
   async manifest(repo: RepoName, reference: Reference): Promise<ManifestContent> {
     const { row, bytes } = await this.#find(repo, reference);
     this.#count(repo, row.digest);
@@ -77,10 +80,10 @@ export class Pull {
   async #find(repo: RepoName, reference: Reference): Promise<{ row: ManifestRow; bytes: Buffer }> {
     let row = await this.#row(repo, reference);
     for (let attempt = 1; ; attempt += 1) {
-      const bytes = this.#cache.get(row.digest) ?? (await this.#load(repo, row));
+      const bytes = this.#cache.get(row.digest) ?? (await this.#load(repo, row, reference));
       if (bytes !== null) return { row, bytes };
       const now = await this.#row(repo, reference);
-      if (now.digest === row.digest) this.#reportDamage(`the manifest ${row.digest} of ${repo} is missing`);
+      if (now.digest === row.digest) await this.#noteMissing(repo, row.digest);
       if (now.digest === row.digest || attempt >= FINDS_MAX) throw unknownManifest(reference);
       row = now;
     }
@@ -99,13 +102,20 @@ export class Pull {
     const { freshness, index, hooks } = this.#parts;
     if (!freshness.isFresh(repo)) await freshness.check(repo);
     const row = await index.findManifest(repo, reference);
-    if (row !== null) return row;
+    if (row !== null && (row.isDamaged !== true || (await this.#damaged.isMended(repo, row.digest))))
+      return row;
     for (const hook of hooks.manifestMissing) {
       if (!(await hook(repo, reference))) continue;
       const fetched = await index.findManifest(repo, reference);
-      if (fetched !== null) return fetched;
+      if (fetched !== null && fetched.isDamaged !== true) return fetched;
     }
+    if (row !== null) throw damagedManifest(reference, row.digest);
     throw await this.#unknown(repo, reference);
+  }
+
+  async #noteMissing(repo: RepoName, digest: Digest): Promise<void> {
+    this.#reportDamage(`the manifest ${digest} of ${repo} is missing`);
+    await this.#damaged.note(repo, digest);
   }
 
   async #unknown(repo: RepoName, reference: Reference): Promise<RegistryError> {
@@ -115,35 +125,45 @@ export class Pull {
     return unknownManifest(reference);
   }
 
-  async #load(repo: RepoName, row: ManifestRow): Promise<Buffer | null> {
-    const bytes = await this.#readProven(repo, row.digest);
+  async #load(repo: RepoName, row: ManifestRow, reference: Reference): Promise<Buffer | null> {
+    const bytes = await this.#readProven(repo, row.digest, reference);
     if (bytes !== null) this.#cache.set(row.digest, bytes, bytes.length);
     return bytes;
   }
 
-  async #readProven(repo: RepoName, digest: Digest): Promise<Buffer | null> {
+  async #readProven(repo: RepoName, digest: Digest, reference: Reference): Promise<Buffer | null> {
     try {
       return await this.#parts.storage.repository(repo).readManifest(digest, MANIFEST_SIZE_BYTES_MAX);
     } catch (cause) {
       if (cause instanceof StorageError && cause.fault === 'corrupt') {
         this.#reportDamage(`the manifest ${digest} of ${repo} is damaged`);
-        throw new RegistryError('CONTENT_CORRUPT', { detail: { digest }, cause });
+        await this.#damaged.note(repo, digest);
+        throw damagedManifest(reference, digest, cause);
       }
+      if (cause instanceof StorageError) await this.#damaged.note(repo, digest);
       throw cause;
     }
   }
 
   /** What a blob is. Throws `BLOB_UNKNOWN`. */
   async statBlob(repo: RepoName, digest: Digest): Promise<BlobContent> {
+    await this.#requireSound(repo, digest);
     const stat = await this.#parts.storage.repository(repo).statBlob(digest);
-    if (stat === null) throw unknownBlob(digest);
+    if (stat === null) throw await this.#noBlob(repo, digest);
     return this.#describe(repo, digest, stat.sizeBytes);
+  }
+
+  /** Throws `BLOB_UNKNOWN` unless a file of this name is there, sound or not. */
+  async requireFile(repo: RepoName, digest: Digest): Promise<void> {
+    const stat = await this.#parts.storage.repository(repo).statBlob(digest);
+    if (stat === null || (await this.#parts.index.isTombstoned(repo, digest))) throw unknownBlob(digest);
   }
 
   /** Opens a blob for reading. Throws `BLOB_UNKNOWN`, also where the file does not have the size it must have. */
   async openBlob(repo: RepoName, digest: Digest): Promise<OpenBlob> {
+    await this.#requireSound(repo, digest);
     const reader = await this.#open(repo, digest);
-    if (reader === null) throw unknownBlob(digest);
+    if (reader === null) throw await this.#noBlob(repo, digest);
     try {
       return { ...(await this.#describe(repo, digest, reader.sizeBytes)), reader };
     } catch (error) {
@@ -152,13 +172,43 @@ export class Pull {
     }
   }
 
+  /**
+   * Throws `BLOB_UNKNOWN` for a blob that counts as absent. Asked before the file is opened: what is mended afterwards
+   * has another file.
+   */
+  async #requireSound(repo: RepoName, digest: Digest): Promise<void> {
+    const { index, hooks } = this.#parts;
+    const absence = await index.whyAbsent(repo, digest);
+    if (absence === null) return;
+    if (absence === 'tombstoned') throw unknownBlob(digest);
+    if (await this.#damaged.isMended(repo, digest)) return;
+    for (const hook of hooks.blobMissing)
+      if ((await hook(repo, digest)) && (await index.whyAbsent(repo, digest)) === null) return;
+    throw damagedBlob(digest);
+  }
+
+  /** A blob that the index knows and whose file is gone is damage, too. */
+  async #noBlob(repo: RepoName, digest: Digest): Promise<RegistryError> {
+    if ((await this.#parts.index.findBlob(repo, digest)) !== null) await this.#damaged.note(repo, digest);
+    return unknownBlob(digest);
+  }
+
   async #open(repo: RepoName, digest: Digest): Promise<FileReader | null> {
-    const store = this.#parts.storage.repository(repo);
-    const reader = await store.openBlob(digest);
+    const reader = await this.#openFile(repo, digest);
     if (reader !== null) return reader;
     for (const hook of this.#parts.hooks.blobMissing)
-      if (await hook(repo, digest)) return store.openBlob(digest);
+      if (await hook(repo, digest)) return this.#openFile(repo, digest);
     return null;
+  }
+
+  /** A file that cannot be opened is out of reach for this request, and looked at by the keeper. */
+  async #openFile(repo: RepoName, digest: Digest): Promise<FileReader | null> {
+    try {
+      return await this.#parts.storage.repository(repo).openBlob(digest);
+    } catch (error) {
+      if (error instanceof StorageError) await this.#damaged.note(repo, digest);
+      throw error;
+    }
   }
 
   /** A file whose size is not the one it was stored with is damaged: absent for clients, so that they push it again. */
@@ -168,10 +218,16 @@ export class Pull {
     if (known !== null && known.sizeBytes !== sizeBytes) {
       const sizes = `it has ${sizeBytes} bytes, not ${known.sizeBytes}`;
       this.#reportDamage(`the blob ${digest} of ${repo} is damaged: ${sizes}`);
-      throw unknownBlob(digest);
+      // Where a manifest gave it a wrong size, its bytes may be right all the same: then that size is known now.
+      await this.#damaged.note(repo, digest);
+      if ((await index.findBlob(repo, digest))?.sizeBytes !== sizeBytes) throw damagedBlob(digest);
     }
-    if (await index.isTombstoned(repo, digest)) throw unknownBlob(digest);
     return { digest, sizeBytes, mediaType: (await index.findBlobMediaType(repo, digest)) ?? OCTET_STREAM };
+  }
+
+  /** Tells of a blob that could not be sent to its end, as far as the storage is to blame. */
+  async noteBroken(repo: RepoName, digest: Digest): Promise<void> {
+    await this.#damaged.note(repo, digest);
   }
 
   #reportDamage(problem: string): void {

@@ -144,9 +144,14 @@ export class Registry {
     }
   }
 
+  /** Tells the keeper of a blob whose bytes could not be read to their end. */
+  noteBrokenBlob(repo: RepoName, digest: Digest): Promise<void> {
+    return this.#pull.noteBroken(repo, digest);
+  }
+
   async deleteBlob(repo: RepoName, digest: Digest): Promise<void> {
     this.#guard.requireWritable();
-    await this.#pull.statBlob(repo, digest);
+    await this.#pull.requireFile(repo, digest);
     await this.#parts.keeper.deleteBlob(repo, digest);
   }
 

@@ -20,6 +20,9 @@ import {
 } from './paths.ts';
 import { UploadWriter } from './upload-writer.ts';
 
+/** Called with the number of bytes read, before the next ones are: to pace the work, or to end it by throwing. */
+export type ReadPacer = (bytes: number) => Promise<void> | void;
+
 /** A larger index.json is refused: parsing it would stop the keeper for seconds. */
 export const INDEX_SIZE_BYTES_MAX = 256 * 1024 * 1024;
 const READ_SIZE = 1024 * 1024;
@@ -75,27 +78,31 @@ export class RepositoryStore {
     await this.#driver.link(blobPath(from.name, digest), blobPath(this.name, digest), options);
   }
 
-  /** What the bytes of a blob are; `null` when it is absent. `between` is awaited after each piece, and may throw. */
-  async hashBlob(digest: Digest, between?: () => Promise<void>): Promise<Digest | null> {
+  /** What the bytes of a blob are; `null` when it is absent. */
+  async hashBlob(
+    digest: Digest,
+    pacer: ReadPacer = () => undefined,
+  ): Promise<{ digest: Digest; sizeBytes: number } | null> {
     const reader = await this.openBlob(digest);
     if (reader === null) return null;
-    return (await hashReader(reader, digestAlgorithm(digest), between)).digest;
+    return hashReader(reader, digestAlgorithm(digest), (piece) => pacer(piece.length));
   }
 
   /**
    * Copies a blob's bytes into a file of their own, as durable as the store is, which `placeCopy` gives the blob's
-   * name and `discardCopy` removes; gives what the bytes are. `null` when the blob is absent.
+   * name and `discardCopy` removes; gives what the bytes are. `null` when the blob is absent. `from`: a repository of
+   * any store.
    */
-  async copyBlob(digest: Digest, between: () => Promise<void>): Promise<BlobCopy | null> {
-    if ((await this.statBlob(digest)) === null) return null;
+  async copyBlob(digest: Digest, pacer: ReadPacer, from: RepositoryStore = this): Promise<BlobCopy | null> {
+    if ((await from.statBlob(digest)) === null) return null;
     const path = newStagingPath(this.name);
     const writer = await this.#driver.createWriter(path);
     try {
-      const reader = await this.openBlob(digest);
+      const reader = await from.openBlob(digest);
       if (reader === null) throw new StorageError('missing', blobPath(this.name, digest));
       const keep = async (piece: Buffer): Promise<void> => {
         await writer.write(piece);
-        await between();
+        await pacer(piece.length);
       };
       const read = await hashReader(reader, digestAlgorithm(digest), keep);
       if (this.#durable) await writer.sync();
@@ -288,7 +295,7 @@ export interface BlobCopy {
 export async function hashReader(
   reader: FileReader,
   algorithm: DigestAlgorithm,
-  onPiece?: (piece: Buffer) => Promise<void>,
+  onPiece?: (piece: Buffer) => Promise<void> | void,
 ): Promise<{ digest: Digest; sizeBytes: number }> {
   try {
     const hash = createHash(algorithm);

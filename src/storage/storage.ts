@@ -19,7 +19,7 @@ export type { IndexEntry, IndexFile } from './index-file.ts';
 export { LocalDriver } from './drivers/local.ts';
 export { BLOBS_FOLDER, INDEX_FILE, LAYOUT_FILE, OWN_FOLDER, UPLOADS_FOLDER } from './paths.ts';
 export { RepositoryStore, hashReader } from './repository-store.ts';
-export type { BlobCopy } from './repository-store.ts';
+export type { BlobCopy, ReadPacer } from './repository-store.ts';
 export { UploadWriter } from './upload-writer.ts';
 
 /** One place for repositories: the default store, or a sub-path of the configuration. */

@@ -39,7 +39,7 @@ test('a blob whose file has another size, or is gone, is absent until it is push
   }
 });
 
-test('a damaged manifest is never served as whole: 500 with its digest; a push mends it', async () => {
+test('a damaged manifest is never served as whole: 404 with its digest; a push mends it', async () => {
   const image = imageOf('damaged manifest');
   const root = await mkdtemp(path.join(tmpdir(), 'zot-damaged-'));
   const first = await serveRegistry({ root });
@@ -52,8 +52,10 @@ test('a damaged manifest is never served as whole: 500 with its digest; a push m
   const again = await serveRegistry({ root });
   try {
     const answer = await again.request('GET', '/v2/manifest/manifests/v1');
-    assert.equal(statusAndCode(answer), '500 CONTENT_CORRUPT');
+    assert.equal(statusAndCode(answer), '404 MANIFEST_UNKNOWN');
     assert.ok(answer.text.includes(image.manifest.digest));
+    assert.match(answer.text, /damaged/);
+    assert.equal((await again.request('HEAD', '/v2/manifest/manifests/v1')).status, 404);
     await pushImage(again, 'manifest', image, 'v1');
     assert.deepEqual((await again.request('GET', '/v2/manifest/manifests/v1')).body, image.manifest.bytes);
   } finally {

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from '#lib/logger';
 import { RegistryError } from '#oci/errors';
-import type { OpenBlob } from '#registry';
+import { StorageError } from '#registry';
+import type { OpenBlob, Registry } from '#registry';
 import { noteSentBytes } from '../access-log.ts';
 import { ClientGone } from '../body.ts';
 import { isNotModified, rangeApplies } from '../conditional.ts';
@@ -10,7 +11,7 @@ import { digestOfPath, repoOf } from '../context.ts';
 import type { Handler } from '../context.ts';
 import { parseRange } from '../range.ts';
 import type { ByteRange } from '../range.ts';
-import { sendPart } from '../send-blob.ts';
+import { ShortContent, sendPart } from '../send-blob.ts';
 
 type Headers = Record<string, string | number>;
 
@@ -34,7 +35,7 @@ export const getBlob: Handler = async (request, reply, { registry, logger }) => 
         .code(304)
         .headers({ etag: `"${blob.digest}"` })
         .send();
-    const sending = { blob, reply, logger };
+    const sending = { blob, reply, logger, registry };
     const ranges = rangesOf(request, blob);
     if (ranges === null) return await sendWhole(sending);
     if (ranges.length === 0) {
@@ -76,6 +77,7 @@ interface Sending {
   readonly blob: OpenBlob;
   readonly reply: FastifyReply;
   readonly logger: Logger;
+  readonly registry: Registry;
 }
 
 function sendWhole(sending: Sending): Promise<FastifyReply> {
@@ -126,7 +128,7 @@ function sendSeveral(sending: Sending, ranges: readonly ByteRange[]): Promise<Fa
 
 /** Writes the head and lets `write` write the body; a fault in the middle can only cut the connection. */
 async function sendParts(
-  { blob, reply, logger }: Sending,
+  { blob, reply, logger, registry }: Sending,
   status: number,
   headers: Headers,
   write: () => Promise<number>,
@@ -144,6 +146,8 @@ async function sendParts(
       'a blob could not be sent to its end',
     );
     reply.raw.destroy();
+    if (error instanceof ShortContent || error instanceof StorageError)
+      await registry.noteBrokenBlob(repoOf(reply.request), blob.digest);
   }
   return reply;
 }

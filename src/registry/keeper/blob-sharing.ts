@@ -1,6 +1,6 @@
 import { KeyedLock } from '#lib/keyed-lock';
 import { WeightedLru } from '#lib/weighted-lru';
-import type { IndexReader } from '#metadata';
+import type { IndexWriter } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
@@ -33,12 +33,12 @@ const PROBE_LINK = 'duphardlinkcheck.txt';
  */
 export class BlobSharing {
   #storage: Storage;
-  #index: IndexReader;
+  #index: IndexWriter;
   #locks = new KeyedLock();
   #lastPlaces = new WeightedLru<string, RepoName>(REMEMBERED_MAX);
   #without = new Set<Store>();
 
-  constructor(storage: Storage, index: IndexReader) {
+  constructor(storage: Storage, index: IndexWriter) {
     this.#storage = storage;
     this.#index = index;
   }
@@ -59,25 +59,22 @@ export class BlobSharing {
 
   /**
    * Makes a blob stand in a repository, linked to another place of the same bytes where there is one and the store
-   * shares; otherwise by `place`, which gives new bytes their name. Gives whether it was linked. Pushes of one digest
-   * wait for each other, so that the second finds the first.
+   * shares; otherwise by `place`, which gives new bytes their name; then `record` notes it. Gives whether it was
+   * linked. Pushes of one digest wait for each other, so that the second finds the first.
    */
-  async share(
+  share(
     repo: RepoName,
     blob: { readonly digest: Digest; readonly sizeBytes: number },
-    place: () => Promise<void>,
+    how: { readonly place: () => Promise<void>; readonly record: () => Promise<void> },
   ): Promise<boolean> {
-    const store = this.#storage.storeOf(repo);
-    if (!this.shares(store)) {
-      await place();
-      return false;
-    }
-    const key = `${store.route} ${blob.digest}`;
+    const key = this.#key(repo, blob.digest);
+    const isShared = this.shares(this.#storage.storeOf(repo));
     return this.#locks.run(key, async () => {
-      const linked = await this.#link(repo, blob, this.#lastPlaces.get(key));
-      if (linked === null) await place();
+      const linked = isShared ? await this.#link(repo, blob, this.#lastPlaces.get(key)) : null;
+      if (linked === null) await how.place();
       // Where new bytes are, the next link can be had; an old place may have as many as it can.
-      this.#lastPlaces.set(key, linked ?? repo);
+      if (isShared) this.#lastPlaces.set(key, linked ?? repo);
+      await how.record();
       return linked !== null;
     });
   }
@@ -89,15 +86,15 @@ export class BlobSharing {
   async relink({ repo, digest, fingerprint, from, sourceIsDurable }: BlobRelink): Promise<RelinkResult> {
     const store = this.#storage.storeOf(repo);
     if (!this.shares(store) || !this.#storage.shareStore(from.repo, repo)) return 'refused';
-    const key = `${store.route} ${digest}`;
+    const key = this.#key(repo, digest);
     return this.#locks.run(key, async () => {
       const source = this.#storage.repository(from.repo);
       const target = this.#storage.repository(repo);
       if ((await source.statBlob(digest))?.fingerprint !== from.fingerprint) return 'changed';
       if ((await target.statBlob(digest))?.fingerprint !== fingerprint) return 'changed';
-      // What is about to be removed must not be given a new time, nor be relied on.
-      if (await this.#index.isTombstoned(from.repo, digest)) return 'changed';
-      if (await this.#index.isTombstoned(repo, digest)) return 'changed';
+      // What is about to be removed, or damaged, must not be given a new time, nor be relied on.
+      if ((await this.#index.whyAbsent(from.repo, digest)) !== null) return 'changed';
+      if ((await this.#index.whyAbsent(repo, digest)) !== null) return 'changed';
       try {
         await target.mountBlob(source, digest, { mustShare: true, sourceIsDurable });
       } catch (error) {
@@ -111,12 +108,24 @@ export class BlobSharing {
     });
   }
 
+  /** Runs `work` while nobody else gives or links the bytes of a digest in the store of a repository. */
+  exclusively<Result>(repo: RepoName, digest: Digest, work: () => Promise<Result>): Promise<Result> {
+    return this.#locks.run(this.#key(repo, digest), work);
+  }
+
+  #key(repo: RepoName, digest: Digest): string {
+    return `${this.#storage.storeOf(repo).route} ${digest}`;
+  }
+
   /** Links a blob to one of its places, and gives that; `null` when none can be had. */
   async #link(
     repo: RepoName,
     { digest, sizeBytes }: { readonly digest: Digest; readonly sizeBytes: number },
     last: RepoName | undefined,
   ): Promise<RepoName | null> {
+    // Where one copy rotted, another may have too: the bytes at hand are proven, and mend it.
+    const damaged = await this.#index.listDamagedCopies(digest, { after: '', limit: 1 });
+    if (damaged.length > 0) return null;
     const holders = await this.#index.listBlobHolders(digest, PLACES_MAX);
     const target = this.#storage.repository(repo);
     for (const holder of new Set(last === undefined ? holders : [last, ...holders])) {

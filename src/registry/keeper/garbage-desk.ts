@@ -15,6 +15,8 @@ export interface GarbageParts {
   readonly ledger: UploadLedger;
   /** Makes a later sweep look at a blob. */
   readonly noteBlob: (repo: RepoName, digest: Digest) => Promise<void>;
+  /** Hears of blobs that are gone. */
+  readonly onRemoved: (repo: RepoName, digests: readonly Digest[]) => Promise<void>;
   /** Makes a later sweep look at the uploads of repositories. */
   readonly noteUploads: (repos: readonly RepoName[]) => Promise<void>;
 }
@@ -67,6 +69,7 @@ export class GarbageDesk {
     return this.#parts.changes.onBlob(repo, digest, async () => {
       if ((await this.#parts.storage.repository(repo).statBlob(digest)) !== null) return;
       await this.#parts.index.removeBlobs(repo, [digest]);
+      await this.#parts.onRemoved(repo, [digest]);
       await this.#parts.index.removeTombstones(repo, [digest]);
     });
   }

@@ -82,6 +82,11 @@ export interface Keeper {
   deleteManifest(repo: RepoName, reference: Reference, tagsMax: number): Promise<void>;
   /** Compares the index with the layout and reads the layout again where they differ. */
   refresh(repo: RepoName): Promise<void>;
+  /**
+   * Looks at a content that a request found wanting, or that was changed since it was found damaged. Gives whether it
+   * is sound; `null` when it is too large to wait for.
+   */
+  lookAt(repo: RepoName, digest: Digest): Promise<boolean | null>;
   addPulls(counts: readonly PullCount[]): Promise<void>;
   /** Proves that index and records answer, and says whether the first look at the storage is complete. */
   probe(): Promise<{ readonly walked: boolean }>;

@@ -9,6 +9,7 @@ import { StorageError } from '#storage';
 import type { RepositoryStore, Storage, Store } from '#storage';
 import { BlobSharing } from './blob-sharing.ts';
 import { Changes } from './changes.ts';
+import { DamageDesk } from './damage-desk.ts';
 import { CommitGroup } from './commit-group.ts';
 import { DedupeDesk } from './dedupe-desk.ts';
 import { GarbageDesk } from './garbage-desk.ts';
@@ -48,6 +49,8 @@ export class LocalKeeper implements Keeper {
   readonly dedupe: DedupeDesk;
   /** What retention asks for. */
   readonly retention: RetentionDesk;
+  /** What is known to be damaged. */
+  readonly damage: DamageDesk;
   #storage: Storage;
   #index: IndexWriter;
   #records: Records;
@@ -83,15 +86,24 @@ export class LocalKeeper implements Keeper {
       nowMs: this.#nowMs,
       watches: this.#watches,
       onCommit: (repo, operation, plan) => this.#record(repo, operation, plan),
+      onRemoved: (repo: RepoName, digests: readonly Digest[]) => this.damage.forget(repo, digests),
     };
     this.#changes = new Changes(parts.storage, queueParts, this.#reserve);
     const desk = { storage: parts.storage, index: parts.index, changes: this.#changes };
     this.dedupe = new DedupeDesk({ ...desk, sharing: this.#sharing });
+    this.damage = new DamageDesk({
+      ...desk,
+      records: parts.records.damage,
+      sharing: this.#sharing,
+      report: parts.report,
+      nowMs: this.#nowMs,
+    });
     this.garbage = new GarbageDesk({
       ...desk,
       ledger: this.#ledger,
       noteBlob: (repo, digest) => this.#noteBlob(repo, digest),
       noteUploads: (repos) => this.noteUploads(repos),
+      onRemoved: (repo, digests) => this.damage.forget(repo, digests),
     });
     this.retention = new RetentionDesk({
       changes: this.#changes,
@@ -125,11 +137,11 @@ export class LocalKeeper implements Keeper {
     try {
       await this.#changes.onBlob(upload.repo, blob.digest, async () => {
         await this.#noteBlob(upload.repo, blob.digest);
-        const linked = await this.#sharing.share(upload.repo, blob, () =>
-          store.finishUpload(upload.id, blob.digest),
-        );
+        const linked = await this.#sharing.share(upload.repo, blob, {
+          place: () => store.finishUpload(upload.id, blob.digest),
+          record: () => this.#recordBlob(upload.repo, blob),
+        });
         if (linked) await this.#discard(upload);
-        await this.#index.recordBlob(upload.repo, blob, this.#nowMs());
       });
     } catch (error) {
       if (error instanceof StorageError && error.fault === 'missing') {
@@ -165,17 +177,41 @@ export class LocalKeeper implements Keeper {
     const source = this.#storage.repository(from);
     const found = await source.statBlob(digest);
     if (found === null || !this.#storage.shareStore(repo, from)) return false;
-    if (await this.#index.isTombstoned(from, digest)) return false;
+    if ((await this.#index.whyAbsent(from, digest)) !== null) return false;
+    const { sizeBytes } = found;
     const target = this.#storage.repository(repo);
     return this.#changes.onBlob(repo, digest, async () => {
       await this.#noteBlob(repo, digest);
-      // Also where it stands already: a copy left by a process that was killed may never have been synced. Mounted
-      // from itself there is nothing to link, but it may have been deleted since it was looked for.
-      const stands = repo === from ? await this.#stands(repo, digest) : await linked(target, source, digest);
-      if (!stands) return false;
-      await this.#index.recordBlob(repo, { digest, sizeBytes: found.sizeBytes }, this.#nowMs());
-      return true;
+      return this.#sharing.exclusively(repo, digest, () =>
+        this.#mount({ target, source, digest, sizeBytes }),
+      );
     });
+  }
+
+  async #mount(mount: {
+    readonly target: RepositoryStore;
+    readonly source: RepositoryStore;
+    readonly digest: Digest;
+    readonly sizeBytes: number;
+  }): Promise<boolean> {
+    const { target, source, digest, sizeBytes } = mount;
+    // Where its own bytes are damaged, those at the other place may be too: what the client uploads is proven.
+    const places = [source.name, target.name];
+    const damage = await Promise.all(places.map((name) => this.#index.findDamage(name, digest)));
+    if (damage.some((row) => row !== null)) return false;
+    const isSame = target.name === source.name;
+    // Also where it stands already: a copy left by a process that was killed may never have been synced. Mounted
+    // from itself there is nothing to link, but it may have been deleted since it was looked for.
+    const stands = isSame ? await this.#stands(target.name, digest) : await linked(target, source, digest);
+    if (!stands) return false;
+    await this.#index.recordBlob(target.name, { digest, sizeBytes }, this.#nowMs());
+    return true;
+  }
+
+  /** Under the lock of the digest: whoever looks for its names misses none. */
+  async #recordBlob(repo: RepoName, blob: { digest: Digest; sizeBytes: number }): Promise<void> {
+    await this.#index.recordBlob(repo, blob, this.#nowMs());
+    await this.damage.replaced(repo, blob.digest);
   }
 
   deleteBlob(repo: RepoName, digest: Digest): Promise<void> {
@@ -191,7 +227,7 @@ export class LocalKeeper implements Keeper {
 
   async #stands(repo: RepoName, digest: Digest): Promise<boolean> {
     const found = await this.#storage.repository(repo).statBlob(digest);
-    return found !== null && !(await this.#index.isTombstoned(repo, digest));
+    return found !== null && (await this.#index.whyAbsent(repo, digest)) === null;
   }
 
   /** Notes repositories where uploads were begun, which may be given up one day. */
@@ -204,6 +240,7 @@ export class LocalKeeper implements Keeper {
 
   async pushManifest(push: ManifestPush): Promise<void> {
     await this.#changes.change(push.repo, { kind: 'push', push });
+    await this.damage.pushed(push.repo, push.digest);
     await this.#journal.flushWhenFull();
   }
 
@@ -219,6 +256,10 @@ export class LocalKeeper implements Keeper {
 
   refresh(repo: RepoName): Promise<void> {
     return this.#changes.change(repo, { kind: 'refresh' });
+  }
+
+  lookAt(repo: RepoName, digest: Digest): Promise<boolean | null> {
+    return this.damage.lookAt(repo, digest);
   }
 
   // --- records ---
@@ -250,6 +291,7 @@ export class LocalKeeper implements Keeper {
 
   async close(): Promise<void> {
     clearInterval(this.#flushTimer);
+    await this.damage.close();
     await this.#journal.flush();
   }
 }

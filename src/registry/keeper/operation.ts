@@ -34,6 +34,8 @@ export type Operation =
   | { readonly kind: 'collectBlob'; readonly digest: Digest }
   /** Makes a repository with nothing in it no repository any more. */
   | { readonly kind: 'removeEmpty'; readonly isOld: (modifiedMs: number) => boolean }
+  /** Reads a manifest that could not be read before, so that it is known what it refers to. */
+  | { readonly kind: 'readAgain'; readonly digest: Digest }
   | { readonly kind: 'refresh' };
 
 /** When a manifest is garbage (zot's retention policy of its repository). */

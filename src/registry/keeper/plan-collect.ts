@@ -109,6 +109,14 @@ export async function planRemoveEmpty(
   return { ...NO_CHANGE, removesRepository: true };
 }
 
+/** Whether a blob is damaged in another repository, and this copy may be what mends it. */
+async function mayMend(index: IndexWriter, repo: RepoName, digest: Digest): Promise<boolean> {
+  const [first, second] = await index.listDamagedCopies(digest, { after: '', limit: 2 });
+  if (first === undefined || (first.repo === repo && second === undefined)) return false;
+  return (await index.findDamage(repo, digest)) === null;
+}
+
 async function isNeeded(index: IndexWriter, repo: RepoName, digest: Digest): Promise<boolean> {
-  return (await isBlobInUse(index, repo, digest)) || (await unknownContent(index, repo)) !== null;
+  if (await isBlobInUse(index, repo, digest)) return true;
+  return (await unknownContent(index, repo)) !== null || (await mayMend(index, repo, digest));
 }

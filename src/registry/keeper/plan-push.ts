@@ -5,7 +5,7 @@ import { projectManifest } from '#oci/manifest';
 import type { ManifestReference } from '#oci/manifest';
 import { manifestKind } from '#oci/media-types';
 import type { Tag } from '#oci/reference';
-import { descriptorJson, withoutTag } from '#storage';
+import { StorageError, descriptorJson, withoutTag } from '#storage';
 import type { RepositoryStore } from '#storage';
 import type { ManifestPush } from './keeper-contract.ts';
 import { NO_CHANGE } from './operation.ts';
@@ -145,7 +145,10 @@ async function requireReferences(
       if (seen === null) continue;
       requireSize(reference, seen.sizeBytes);
       if (!seen.recorded) found.push({ digest: reference.digest, sizeBytes: seen.sizeBytes });
-      if (reference.role === 'child') children.push(...(await adoptChild(push, reference, index, store)));
+      if (reference.role !== 'child') continue;
+      const adopted = await adoptChild(push, reference, index, store);
+      if (adopted === null) missing.push(reference.digest);
+      else children.push(...adopted);
     }
   }
   if (missing.length > 0) throw unknown(missing);
@@ -174,7 +177,8 @@ async function lookFor(
   const { sizeBytes } = stat;
   const manifest = role === 'child' ? await index.findManifest(push.repo, { kind: 'digest', digest }) : null;
   const known = manifest ?? (await index.findBlob(push.repo, digest));
-  const sound = known === null || known.sizeBytes === sizeBytes;
+  const isDamaged = (await index.findDamage(push.repo, digest)) !== null;
+  const sound = !isDamaged && (known === null || known.sizeBytes === sizeBytes);
   return { reference, seen: sound ? { sizeBytes, recorded: known !== null } : null };
 }
 
@@ -187,19 +191,28 @@ function requireSize(reference: ManifestReference, sizeBytes: number): void {
   });
 }
 
-/** A child that came as a plain blob becomes a manifest that can be pulled by digest. */
+/** A child that came as a plain blob becomes a manifest that can be pulled by digest; `null`: it is damaged. */
 async function adoptChild(
   push: ManifestPush,
   reference: ManifestReference,
   index: IndexWriter,
   store: RepositoryStore,
-): Promise<NewManifest[]> {
+): Promise<NewManifest[] | null> {
   const { digest, mediaType, sizeBytes } = reference;
   if (manifestKind(mediaType) === null) return [];
   if ((await index.findManifest(push.repo, { kind: 'digest', digest })) !== null) return [];
-  const bytes = await store.readManifest(digest, CHILD_SIZE_BYTES_MAX);
-  if (bytes === null) return [];
+  const bytes = await readSound(store, digest);
+  if (bytes === null) return null;
   return [{ digest, mediaType, sizeBytes, projection: projectManifest(bytes, mediaType) }];
+}
+
+async function readSound(store: RepositoryStore, digest: Digest): Promise<Buffer | null> {
+  try {
+    return await store.readManifest(digest, CHILD_SIZE_BYTES_MAX);
+  } catch (error) {
+    if (error instanceof StorageError && error.fault === 'corrupt') return null;
+    throw error;
+  }
 }
 
 function unknown(missing: readonly Digest[]): RegistryError {

@@ -2,12 +2,14 @@ import type { IndexWriter } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import type { RepositoryStore } from '#storage';
+import type { ManifestPush } from './keeper-contract.ts';
 import { NO_CHANGE } from './operation.ts';
 import type { Operation, OperationKeys, Plan } from './operation.ts';
 import { planBuryBlob, planCollectBlob, planCollectManifest, planRemoveEmpty } from './plan-collect.ts';
 import { planDeleteBlob, planDeleteManifest, planDeleteTag } from './plan-delete.ts';
 import { planPush } from './plan-push.ts';
 import { planRetire } from './plan-retire.ts';
+import { planReadAgain } from './plan-read-again.ts';
 
 /** Works out what an operation does, against the index as it stands; throws what refuses it. */
 export async function planOperation(
@@ -35,6 +37,8 @@ export async function planOperation(
       return planCollectBlob(operation.digest, index, store);
     case 'removeEmpty':
       return planRemoveEmpty(operation.isOld, index, store);
+    case 'readAgain':
+      return planReadAgain(operation.digest, index, store);
     case 'refresh':
       return NO_CHANGE;
   }
@@ -56,15 +60,8 @@ export async function keysOf(
   index: IndexWriter,
 ): Promise<OperationKeys> {
   switch (operation.kind) {
-    case 'push': {
-      const { digest, tags, projection } = operation.push;
-      const held = await Promise.all(tags.map((tag) => index.findEntries(repo, { kind: 'tag', tag })));
-      const adopts = projection.references.some(({ role }) => role === 'child') ? [ADOPTED] : [];
-      return {
-        reads: [...projection.references.map((reference) => reference.digest), ...adopts, LAYOUT],
-        writes: [digest, ...tags.map((tag) => `tag ${tag}`), ...held.flat().map((entry) => entry.digest)],
-      };
-    }
+    case 'push':
+      return pushKeys(operation.push, index);
     case 'deleteTag': {
       const held = await index.findEntries(repo, { kind: 'tag', tag: operation.tag });
       return { reads: [LAYOUT], writes: [`tag ${operation.tag}`, ...held.map((entry) => entry.digest)] };
@@ -82,6 +79,8 @@ export async function keysOf(
       return { reads: [], writes: [operation.digest, ADOPTED] };
     case 'removeEmpty':
       return { reads: [], writes: [LAYOUT] };
+    case 'readAgain':
+      return { reads: [LAYOUT], writes: [operation.digest, ADOPTED] };
     case 'refresh':
       return { reads: [], writes: [] };
   }
@@ -96,6 +95,16 @@ async function keysOfManifest(digest: Digest, repo: RepoName, index: IndexWriter
   return {
     reads: subject === null ? [LAYOUT] : [subject, LAYOUT],
     writes: [...family, ...tags, ADOPTED],
+  };
+}
+
+async function pushKeys(push: ManifestPush, index: IndexWriter): Promise<OperationKeys> {
+  const { repo, digest, tags, projection } = push;
+  const held = await Promise.all(tags.map((tag) => index.findEntries(repo, { kind: 'tag', tag })));
+  const adopts = projection.references.some(({ role }) => role === 'child') ? [ADOPTED] : [];
+  return {
+    reads: [...projection.references.map((reference) => reference.digest), ...adopts, LAYOUT],
+    writes: [digest, ...tags.map((tag) => `tag ${tag}`), ...held.flat().map((entry) => entry.digest)],
   };
 }
 

@@ -28,6 +28,8 @@ export interface QueueParts extends MirrorParts {
   readonly nowMs: () => number;
   /** Hears of each operation that is committed, in the order in which they are. */
   readonly onCommit: (repo: RepoName, operation: Operation, plan: Plan) => void;
+  /** Hears of files that are removed. */
+  readonly onRemoved: (repo: RepoName, digests: readonly Digest[]) => Promise<void>;
 }
 
 interface Job {
@@ -297,6 +299,7 @@ export class RepositoryQueue {
     await this.#note(files);
     await this.#parts.index.removeBlobs(this.#store.name, files);
     for (const digest of files) await this.#store.deleteBlob(digest);
+    await this.#parts.onRemoved(this.#store.name, files);
   }
 
   async #chunks(): Promise<IndexChunks> {

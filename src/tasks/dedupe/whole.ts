@@ -18,5 +18,5 @@ export async function isWhole(
   context: TaskContext,
 ): Promise<boolean | null> {
   const found = await store.hashBlob(digest, () => pauseOrStop(context));
-  return found === null ? null : found === digest;
+  return found === null ? null : found.digest === digest;
 }

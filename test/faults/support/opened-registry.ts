@@ -24,6 +24,8 @@ export interface OpenOptions {
   readonly durable: boolean;
   /** Store equal blobs once. */
   readonly dedupe?: boolean;
+  /** Further stores, by their route: `/a`. */
+  readonly subPaths?: Readonly<Record<string, StorageDriver>>;
   /** Instead of the clock of the machine. */
   readonly nowMs?: () => number;
   /** Stands between the keeper and its index. */
@@ -38,14 +40,19 @@ export async function openRegistry(options: OpenOptions): Promise<OpenedRegistry
   const opened = openIndexForWriting(folder, (reason) => reports.push(`index rebuilt: ${reason}`));
   const index = options.wrapIndex?.(opened) ?? opened;
   const records = openRecords(folder);
-  const storage = new Storage([
-    { route: '', driver: options.driver, durable: options.durable, dedupe: options.dedupe ?? false },
-  ]);
+  const settings = { durable: options.durable, dedupe: options.dedupe ?? false };
+  const subPaths = Object.entries(options.subPaths ?? {}).map(([route, driver]) => ({
+    route,
+    driver,
+    ...settings,
+  }));
+  const storage = new Storage([{ route: '', driver: options.driver, ...settings }, ...subPaths]);
   const report = (repo: string, digest: string | null, problem: string): void => {
     reports.push(`${repo} ${digest ?? ''} ${problem}`);
   };
   const { nowMs = Date.now } = options;
   const keeper = new LocalKeeper({ storage, index, records, report, nowMs });
+  await keeper.damage.join();
   const registry = new Registry({
     storage,
     index,
