@@ -18,9 +18,11 @@ interface Explanation {
 
 const EXPLANATIONS: Readonly<Record<ErrorCode, Explanation>> = {
   BLOB_UNKNOWN: {
-    when: 'The repository does not hold this blob, or its file does not have the size it must have.',
+    when:
+      'The repository does not hold this blob, or its stored bytes are known to be damaged: then `reason` says so, ' +
+      'and clients that have it push it again, which mends it.',
     remedy: 'Push the blob.',
-    detail: '`digest`',
+    detail: '`digest`; `reason`: `damaged`',
   },
   BLOB_UPLOAD_INVALID: {
     also:
@@ -56,9 +58,11 @@ const EXPLANATIONS: Readonly<Record<ErrorCode, Explanation>> = {
     detail: '`reason`, `mediaType`, `tag`, `digest` with `expected` and `actual`',
   },
   MANIFEST_UNKNOWN: {
-    when: 'The repository has no such tag or manifest.',
+    when:
+      'The repository has no such tag or manifest, or its stored bytes are known to be damaged: then `reason` says ' +
+      'so, and clients that have it push it again, which mends it.',
     remedy: 'Look at the tags of the repository.',
-    detail: '`reference`',
+    detail: '`reference`; for damage `reason`: `damaged`, and `digest`',
   },
   NAME_INVALID: {
     when: 'The name of the repository is malformed, or longer than 255 characters.',
@@ -120,10 +124,8 @@ const EXPLANATIONS: Readonly<Record<ErrorCode, Explanation>> = {
     detail: '`free`, `required`',
   },
   CONTENT_CORRUPT: {
-    when:
-      'Stored content does not have its digest, or an `index.json` cannot be used. It is never served ' +
-      'as if it were whole.',
-    remedy: 'Run `zot check`; push the image again.',
+    when: 'An `index.json` cannot be used, so that nothing can be pushed to its repository.',
+    remedy: 'Run `zot check`.',
     detail: '`digest`',
   },
   UNAVAILABLE: {
