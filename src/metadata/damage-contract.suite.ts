@@ -2,10 +2,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Digest } from '#oci/digest';
+import { storedTag } from '#oci/reference';
 import { parseRepoName } from '#oci/repo-name';
 import type { RepoName } from '#oci/repo-name';
 import type { DamageList, DamagePlace, DamageReader, DamageRow } from './damage-contract.ts';
-import { OTHER, REPO, digestOfText } from './index-samples.suite.ts';
+import type { OpenedIndex } from './index-contract.suite.ts';
+import { OTHER, REPO, change, digestOfText, entry, image } from './index-samples.suite.ts';
 
 export interface OpenedDamage {
   readonly damage: DamageList;
@@ -16,6 +18,10 @@ export interface OpenedDamage {
   close(): Promise<void>;
 }
 
+const one = image('one');
+const first = { after: '', limit: 1000 };
+const byTag = (text: string) => ({ kind: 'tag', tag: storedTag(text) }) as const;
+const byDigest = (digest: Digest) => ({ kind: 'digest', digest }) as const;
 const ONE = digestOfText('one');
 const TWO = digestOfText('two');
 
@@ -97,6 +103,60 @@ export function damageContract(name: string, open: () => Promise<OpenedDamage>):
       }
       assert.deepEqual(copies, repos);
       assert.deepEqual(await damage.listDamagedCopies(digestOfText('sound'), { after: '', limit: 7 }), []);
+    });
+  });
+}
+
+/** Declares the suite of damage as the look-ups of an index know it. `open` gives an empty index for each test. */
+export function damagedIndexContract(name: string, open: () => Promise<OpenedIndex>): void {
+  describe(`the ${name} index keeps the contract of damage`, () => {
+    const indexTest = (title: string, work: (index: OpenedIndex) => Promise<void>): void => {
+      test(title, { timeout: 30_000 }, async () => {
+        const index = await open();
+        try {
+          await work(index);
+        } finally {
+          await index.close();
+        }
+      });
+    };
+
+    indexTest('knows damaged content by the look-up that finds it, until it is mended', async (index) => {
+      const { writer } = index;
+      const reader = await index.openReader();
+      const signature = image('signature', { subject: one.digest });
+      await writer.applyChanges([
+        change({ addedEntries: [entry(0, one, 'v1')], addedManifests: [one, signature] }),
+      ]);
+      const found = { kind: 'wrong-digest', version: '1-2-3', detail: 'flipped', foundMs: 5 } as const;
+      const row = (digest: Digest) => ({ repo: REPO, digest, ...found });
+      const layer = digestOfText('layer of one');
+      await writer.addDamage([row(one.digest), row(signature.digest), row(layer)]);
+      const all = { ...first, artifactTypes: [] };
+      for (const connection of [writer, reader]) {
+        assert.equal((await connection.findManifest(REPO, byTag('v1')))?.isDamaged, true);
+        assert.equal((await connection.findManifest(REPO, byDigest(one.digest)))?.isDamaged, true);
+        assert.deepEqual(await connection.listReferrers(REPO, one.digest, all), []);
+        assert.equal(await connection.whyAbsent(REPO, layer), 'damaged');
+        assert.equal(await connection.whyAbsent(OTHER, layer), null);
+        assert.equal(await connection.isTombstoned(REPO, layer), false);
+      }
+      const tombstone = { repo: REPO, digest: layer, sinceMs: 1, modifiedMs: 1 };
+      await writer.addTombstones([tombstone]);
+      assert.equal(await reader.whyAbsent(REPO, layer), 'tombstoned');
+      await writer.removeTombstones(REPO, [layer]);
+      await writer.removeDamage(REPO, [one.digest, signature.digest, layer]);
+      assert.ok(!('isDamaged' in ((await reader.findManifest(REPO, byTag('v1'))) ?? {})));
+      assert.equal((await reader.listReferrers(REPO, one.digest, all)).length, 1);
+      assert.equal(await reader.whyAbsent(REPO, layer), null);
+    });
+
+    indexTest('pages through the repositories that hold a blob', async ({ writer }) => {
+      const blob = { digest: digestOfText('shared'), sizeBytes: 6 };
+      const names = ['a', 'a/b', 'b', 'c'].map(parseRepoName);
+      for (const repo of names.toReversed()) await writer.addBlobs(repo, [blob]);
+      assert.deepEqual(await writer.pageBlobHolders(blob.digest, { after: '', limit: 3 }), names.slice(0, 3));
+      assert.deepEqual(await writer.pageBlobHolders(blob.digest, { after: 'b', limit: 3 }), names.slice(3));
     });
   });
 }

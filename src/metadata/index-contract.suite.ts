@@ -62,7 +62,6 @@ export function indexContract(name: string, open: () => Promise<OpenedIndex>): v
     pageCases(indexTest);
     referrerCases(indexTest);
     blobCases(indexTest);
-    damageCases(indexTest);
     replaceCases(indexTest);
     holderCases(indexTest);
     removeCases(indexTest);
@@ -274,46 +273,6 @@ function changeCases(indexTest: Case): void {
       assert.equal((await writer.listReferences(REPO, one.digest)).length, 2);
     },
   );
-}
-
-function damageCases(indexTest: Case): void {
-  indexTest('knows damaged content by the look-up that finds it, until it is mended', async (index) => {
-    const { writer } = index;
-    const reader = await index.openReader();
-    const signature = image('signature', { subject: one.digest });
-    await writer.applyChanges([
-      change({ addedEntries: [entry(0, one, 'v1')], addedManifests: [one, signature] }),
-    ]);
-    const found = { kind: 'wrong-digest', version: '1-2-3', detail: 'flipped', foundMs: 5 } as const;
-    const row = (digest: Digest) => ({ repo: REPO, digest, ...found });
-    const layer = digestOfText('layer of one');
-    await writer.addDamage([row(one.digest), row(signature.digest), row(layer)]);
-    const all = { ...first, artifactTypes: [] };
-    for (const connection of [writer, reader]) {
-      assert.equal((await connection.findManifest(REPO, byTag('v1')))?.isDamaged, true);
-      assert.equal((await connection.findManifest(REPO, byDigest(one.digest)))?.isDamaged, true);
-      assert.deepEqual(await connection.listReferrers(REPO, one.digest, all), []);
-      assert.equal(await connection.whyAbsent(REPO, layer), 'damaged');
-      assert.equal(await connection.whyAbsent(OTHER, layer), null);
-      assert.equal(await connection.isTombstoned(REPO, layer), false);
-    }
-    const tombstone = { repo: REPO, digest: layer, sinceMs: 1, modifiedMs: 1 };
-    await writer.addTombstones([tombstone]);
-    assert.equal(await reader.whyAbsent(REPO, layer), 'tombstoned');
-    await writer.removeTombstones(REPO, [layer]);
-    await writer.removeDamage(REPO, [one.digest, signature.digest, layer]);
-    assert.ok(!('isDamaged' in ((await reader.findManifest(REPO, byTag('v1'))) ?? {})));
-    assert.equal((await reader.listReferrers(REPO, one.digest, all)).length, 1);
-    assert.equal(await reader.whyAbsent(REPO, layer), null);
-  });
-
-  indexTest('pages through the repositories that hold a blob', async ({ writer }) => {
-    const blob = { digest: digestOfText('shared'), sizeBytes: 6 };
-    const names = ['a', 'a/b', 'b', 'c'].map(parseRepoName);
-    for (const repo of names.toReversed()) await writer.addBlobs(repo, [blob]);
-    assert.deepEqual(await writer.pageBlobHolders(blob.digest, { after: '', limit: 3 }), names.slice(0, 3));
-    assert.deepEqual(await writer.pageBlobHolders(blob.digest, { after: 'b', limit: 3 }), names.slice(3));
-  });
 }
 
 function pageCases(indexTest: Case): void {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, test } from 'node:test';
-import { damageContract } from '../damage-contract.suite.ts';
+import { damageContract, damagedIndexContract } from '../damage-contract.suite.ts';
 import { garbageContract } from '../garbage-contract.suite.ts';
 import { indexContract } from '../index-contract.suite.ts';
 import type { OpenedIndex } from '../index-contract.suite.ts';
@@ -37,6 +37,7 @@ async function open(): Promise<OpenedIndex> {
 indexContract('SQLite', open);
 garbageContract('SQLite', open);
 indexSizeContract('SQLite', open);
+damagedIndexContract('SQLite', open);
 damageContract('SQLite index', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'zot-index-'));
   let damage = openIndexForWriting(folder, assert.fail);
