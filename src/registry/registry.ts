@@ -40,7 +40,7 @@ export { USER_METHODS, forwardingUserDesk } from './keeper/user-desk.ts';
 export type { UserDesk } from './keeper/user-desk.ts';
 export type { GarbageRules, TagToRetire } from './keeper/operation.ts';
 export type { RepositoryWatch } from './keeper/repository-watch.ts';
-export { garbageReason, isBlobInUse, unknownContent } from './keeper/plan-collect.ts';
+export { garbageReason, isBlobInUse, isDead, unknownContent } from './keeper/plan-collect.ts';
 export type { GarbageReason } from './keeper/plan-collect.ts';
 export { walkStorage } from './keeper/first-walk.ts';
 export type { ReferrersPage, TagsPage } from './listing.ts';

@@ -41,6 +41,15 @@ export class GarbageDesk {
     });
   }
 
+  /** Takes a manifest whose file is gone out of index.json, if it is so still; gives whether it was taken out. */
+  pruneDead(repo: RepoName, digest: Digest): Promise<boolean> {
+    const { changes, index } = this.#parts;
+    return changes.onBlob(repo, digest, async () => {
+      await changes.change(repo, { kind: 'pruneDead', digest });
+      return (await index.findEntries(repo, { kind: 'digest', digest })).length === 0;
+    });
+  }
+
   /**
    * Marks a blob as about to be removed, if nothing needs it and it was not noted again since `sinceMs`; gives
    * whether it is marked.

@@ -30,6 +30,8 @@ export type Operation =
       /** Hears which tags go, before they do; the last call counts. */
       readonly onPlan: (tags: readonly Tag[]) => void;
     }
+  /** Takes a manifest whose file is gone out of index.json; nothing happens when the file is there again. */
+  | { readonly kind: 'pruneDead'; readonly digest: Digest }
   /** Removes the bytes of a blob that is still buried; nothing happens when something needs it again. */
   | { readonly kind: 'collectBlob'; readonly digest: Digest }
   /** Makes a repository with nothing in it no repository any more. */

@@ -7,7 +7,7 @@ import type { GarbageRules, Operation, Plan } from './operation.ts';
 import { removalOf } from './plan-delete.ts';
 
 /** Why a manifest is garbage, in zot's words for the log. */
-export type GarbageReason = 'deleteUntagged' | 'deleteReferrers';
+export type GarbageReason = 'deleteUntagged' | 'deleteReferrers' | 'staleManifestPrune';
 
 /**
  * Whether a manifest is garbage as things stand: it has no tag, no index lists it, and either it has no subject
@@ -30,6 +30,29 @@ export async function garbageReason(
   if (!rules.deleteUntagged) return null;
   const entries = await index.findEntries(repo, { kind: 'digest', digest });
   return entries.some((entry) => entry.tag !== null) ? null : 'deleteUntagged';
+}
+
+/**
+ * Whether index.json names a manifest whose file is gone. Where no blob is to be found at all, nothing is: perhaps
+ * the folder is out of reach.
+ */
+export async function isDead(index: IndexWriter, store: RepositoryStore, digest: Digest): Promise<boolean> {
+  const reference = { kind: 'digest', digest } as const;
+  if ((await index.findManifest(store.name, reference)) !== null) return false;
+  if ((await index.findEntries(store.name, reference)).length === 0) return false;
+  if ((await store.statBlob(digest)) !== null) return false;
+  for await (const _blob of store.listBlobs()) return true;
+  return false;
+}
+
+/** Takes the descriptors of a manifest whose file is gone out of index.json, if it is so still. */
+export async function planPruneDead(
+  digest: Digest,
+  index: IndexWriter,
+  store: RepositoryStore,
+): Promise<Plan> {
+  if (!(await isDead(index, store, digest))) return NO_CHANGE;
+  return { ...NO_CHANGE, removedEntries: await index.findEntries(store.name, { kind: 'digest', digest }) };
 }
 
 /** Whether anything in the repository needs a blob: a manifest that refers to it, or that it is. */

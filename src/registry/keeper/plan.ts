@@ -5,7 +5,13 @@ import type { RepositoryStore } from '#storage';
 import type { ManifestPush } from './keeper-contract.ts';
 import { NO_CHANGE } from './operation.ts';
 import type { Operation, OperationKeys, Plan } from './operation.ts';
-import { planBuryBlob, planCollectBlob, planCollectManifest, planRemoveEmpty } from './plan-collect.ts';
+import {
+  planBuryBlob,
+  planCollectBlob,
+  planCollectManifest,
+  planPruneDead,
+  planRemoveEmpty,
+} from './plan-collect.ts';
 import { planDeleteBlob, planDeleteManifest, planDeleteTag } from './plan-delete.ts';
 import { planPush } from './plan-push.ts';
 import { planRetire } from './plan-retire.ts';
@@ -31,6 +37,8 @@ export async function planOperation(
       return planCollectManifest(store.name, operation, index);
     case 'retire':
       return planRetire(store.name, operation, index, nowMs);
+    case 'pruneDead':
+      return planPruneDead(operation.digest, index, store);
     case 'buryBlob':
       return planBuryBlob(operation, index, store);
     case 'collectBlob':
@@ -70,6 +78,7 @@ export async function keysOf(
       const named = operation.tags.flatMap(({ tag, digest }) => [`tag ${tag}`, digest]);
       return { reads: [LAYOUT], writes: [...new Set(named)] };
     }
+    case 'pruneDead':
     case 'collectManifest':
     case 'deleteManifest':
       return keysOfManifest(operation.digest, repo, index);

@@ -37,7 +37,30 @@ export async function noteAll(
     await context.pause();
   }
   await index.addCandidates([...found, { repo, what: UPLOADS, sinceMs: 0 }]);
-  return true;
+  return noteDead(repo, parts, context);
+}
+
+/** Notes what index.json names and nobody can read, since its file is gone: from now on it has an age. */
+async function noteDead(
+  repo: RepoName,
+  { index, clock }: Pick<SweepParts, 'index' | 'clock'>,
+  context: TaskContext,
+): Promise<boolean> {
+  for (let afterPosition = -1; ;) {
+    const entries = await index.listEntries(repo, { afterPosition, limit: AT_ONCE });
+    const dead: CandidateRow[] = [];
+    for (const { digest } of entries) {
+      if ((await index.findManifest(repo, { kind: 'digest', digest })) !== null) continue;
+      if ((await index.findCandidate(repo, digest)) !== null) continue;
+      dead.push({ repo, what: digest, sinceMs: clock.nowMs() });
+    }
+    await index.addCandidates(dead);
+    await context.pause();
+    const last = entries.at(-1);
+    if (last === undefined) return true;
+    if (context.signal.aborted) return false;
+    afterPosition = last.position;
+  }
 }
 
 /** Blobs in use, and manifests with a tag or a parent: nothing to look at. */

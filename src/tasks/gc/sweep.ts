@@ -11,7 +11,7 @@ import { UPLOADS, WHOLE_REPOSITORY } from '#metadata';
 import type { CandidateRow, TombstoneRow } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
-import { garbageReason, isBlobInUse, unknownContent } from '#registry';
+import { garbageReason, isBlobInUse, isDead, unknownContent } from '#registry';
 import type { GarbageReason } from '#registry';
 import type { TaskContext } from '../scheduler.ts';
 import { RetentionRound } from '../retention/retention-round.ts';
@@ -26,6 +26,11 @@ const ROUNDS_MAX = 16;
 const FAILED_MAX = 100;
 
 const isNeverKept = async (): Promise<boolean> => false;
+const REMOVALS: Readonly<Record<GarbageReason, string>> = {
+  deleteUntagged: 'removed untagged manifest',
+  deleteReferrers: 'removed manifest without reference',
+  staleManifestPrune: 'removed the name of a manifest that is gone',
+};
 
 /** One sweep, with what its steps share. */
 export class Sweep {
@@ -142,7 +147,7 @@ export class Sweep {
 
   /** Gives whether the candidate is dealt with; a manifest or blob that is not old enough is looked at again. */
   async #judgeDigest(repo: RepoName, digest: Digest, sinceMs: number): Promise<boolean> {
-    const { index, settings, clock } = this.#parts;
+    const { index, storage, settings, clock } = this.#parts;
     const ageMs = clock.nowMs() - sinceMs;
     const reason = await garbageReason(index, repo, digest, settings.rulesOf(repo));
     if (reason !== null) {
@@ -151,6 +156,7 @@ export class Sweep {
       // It is noted again, as a blob of that age.
       return false;
     }
+    if (await isDead(index, storage.repository(repo), digest)) return this.#pruneDead(repo, digest, ageMs);
     if (await isBlobInUse(index, repo, digest)) return true;
     if (ageMs < settings.delayMs || (await this.#isUnknown(repo))) return false;
     return this.#bury(repo, digest, sinceMs);
@@ -169,6 +175,15 @@ export class Sweep {
     if (!settings.dryRun && !(await keeper.garbage.collectManifest(repo, garbage))) return;
     this.#noteManifest(repo, digest, reason);
     this.#report.manifests += 1;
+  }
+
+  async #pruneDead(repo: RepoName, digest: Digest, ageMs: number): Promise<boolean> {
+    const { keeper, settings } = this.#parts;
+    if (ageMs < settings.delayMs) return false;
+    if (!settings.dryRun && !(await keeper.garbage.pruneDead(repo, digest))) return false;
+    this.#noteManifest(repo, digest, 'staleManifestPrune');
+    this.#report.manifests += 1;
+    return true;
   }
 
   async #bury(repo: RepoName, digest: Digest, sinceMs: number): Promise<boolean> {
@@ -270,13 +285,10 @@ export class Sweep {
     return true;
   }
 
-  #noteManifest(repo: RepoName, digest: Digest, reason: string): void {
+  #noteManifest(repo: RepoName, digest: Digest, reason: GarbageReason): void {
     const { logger, settings, audit } = this.#parts;
     const facts = { module: 'gc', repository: repo, reference: digest, digest, decision: 'delete', reason };
-    logger.info(
-      { ...facts, 'dry-run': settings.dryRun },
-      reason === 'deleteUntagged' ? 'removed untagged manifest' : 'removed manifest without reference',
-    );
+    logger.info({ ...facts, 'dry-run': settings.dryRun }, REMOVALS[reason]);
     if (!settings.dryRun)
       audit.removal({ module: 'gc', repository: repo, reference: digest, digest, reason });
   }
