@@ -4,5 +4,5 @@ export { openKeeperSide, startTasks } from './app/keeper-side.ts';
 export type { KeeperSide } from './app/keeper-side.ts';
 export { openServingAccounts, openServingIndex, openServingSide } from './app/serving-side.ts';
 export type { ServingSide } from './app/serving-side.ts';
-export { openTransferSide } from './app/transfer-side.ts';
+export { openTransferSide, requireOwner } from './app/transfer-side.ts';
 export type { TransferSide } from './app/transfer-side.ts';

@@ -57,6 +57,24 @@ const TESTS: Record<string, () => Promise<void>> = {
   'nightly-copy.sh': async () => {
     for (let night = 0; night < 2; night += 1) await script('nightly-copy.sh', at('from'), at('copy'));
     assert.deepEqual(await digestsIn(at('copy/images/team/app')), both);
+    await zotJson('restore', at('from'), '--from', at('copy/records.db'));
+  },
+  'from-docker-registry.sh': async () => {
+    const inner = at('peer/docker/registry/v2');
+    for (const { digest, bytes } of contentsOf(image)) {
+      const [, hex = ''] = digest.split(':');
+      await mkdir(path.join(inner, 'blobs/sha256', hex.slice(0, 2), hex), { recursive: true });
+      await writeFile(path.join(inner, 'blobs/sha256', hex.slice(0, 2), hex, 'data'), bytes);
+    }
+    const manifests = path.join(inner, 'repositories/team/app/_manifests');
+    const { digest } = image.manifest;
+    for (const place of [`revisions/${digest.replace(':', '/')}`, 'tags/1.0/current']) {
+      await mkdir(path.join(manifests, place), { recursive: true });
+      await writeFile(path.join(manifests, place, 'link'), digest);
+    }
+    await mkdir(at('taken'));
+    await script('from-docker-registry.sh', at('peer'), at('taken'), at('taken'));
+    assert.deepEqual(await digestsIn(at('taken/team/app')), [digest]);
   },
 };
 

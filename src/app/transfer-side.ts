@@ -1,6 +1,6 @@
 /** A command that moves many bytes: it writes them itself, beside the server or in its place. */
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { getuid } from 'node:process';
 import type { Config } from '#config';
@@ -54,10 +54,25 @@ export async function openTransferSide(options: TransferOptions): Promise<Transf
 }
 
 async function openAlone({ config, logger, audit }: TransferOptions): Promise<TransferSide> {
+  requireOwner(join(resolve(config.storage.rootDirectory), OWN_FOLDER));
   const side = await openKeeperSide({ config, logger, audit, serving: false });
   await side.walked;
   const { keeper, index, storage } = side;
   return sideOf(config, { keeper, index, storage, logger }, () => side.close());
+}
+
+/**
+ * Refuses to write into the folder of another user: the registry could not read what root leaves there. Throws
+ * `ControlRefusal`.
+ */
+export function requireOwner(ownFolder: string): void {
+  const owner = statSync(ownFolder, { throwIfNoEntry: false })?.uid;
+  if (owner !== undefined && getuid !== undefined && owner !== getuid()) throw otherUser(owner);
+}
+
+function otherUser(uid: number | null): ControlRefusal {
+  const how = `run this command as that user, as in "sudo -u '#${uid}' zot ..."`;
+  return new ControlRefusal(`the registry runs as user ${uid}: ${how}`);
 }
 
 async function openBeside(
@@ -66,10 +81,7 @@ async function openBeside(
   served: ServedStorage,
 ): Promise<TransferSide> {
   const uid = getuid?.() ?? null;
-  if (writes && served.uid !== uid)
-    throw new ControlRefusal(
-      `the server runs as user ${served.uid}: run this command as that user, as in "sudo -u '#${served.uid}' zot ..."`,
-    );
+  if (writes && served.uid !== uid) throw otherUser(served.uid);
   const http = { ...config.http, maxManifestSize: served.manifestSizeBytesMax };
   const own: Config = { ...config, http, storage: served.storage };
   const keeper = new RemoteKeeper(path, attachToKeeper);

@@ -67,18 +67,26 @@ const repoFlag: Flag = {
 
 const importCommand: Command = {
   name: 'import',
-  summary: 'Bring images into the storage: OCI image layouts and archives of them.',
+  summary: 'Bring images into the storage: OCI layouts, archives, a docker-registry.',
   description: [
     'Imports an OCI image layout (a folder), a folder of layouts as "zot export" makes it, or a tar archive of one,',
     'plain or compressed by gzip or zstd, also through a pipe ("-"). Every digest is verified while it is read, and a',
     'name is given only when everything below it stands. A running server goes on serving; what is imported appears',
     'as if it was pushed. What stands already is proven instead of copied again, so that an import that was',
     'interrupted goes on where it was.',
+    '"zot import docker-registry <its storage root> <config>" takes the storage folder of a docker-registry',
+    '(distribution): repositories, tags, untagged manifests, signatures. Blobs are linked where both folders are on',
+    'the same file system; what cannot be taken is named with the reason.',
     'Exit code 0 when everything was imported, 1 when something could not be; that is named and the rest goes on.',
   ].join('\n'),
   args: [
     folder,
     { name: 'source', required: true, help: 'A folder, an archive, or "-" for standard input.' },
+    {
+      name: 'more',
+      required: false,
+      help: 'After "docker-registry" and its storage root: the configuration, or storage folder.',
+    },
   ],
   flags: [
     repoFlag,
@@ -94,10 +102,14 @@ const importCommand: Command = {
     'zot import /etc/zot/config.json app.tar --repo team/app',
     'zot import /var/lib/registry /mnt/backup',
     'zot import /var/lib/registry - --repo alpine < alpine.tar.gz',
+    'zot import docker-registry /var/lib/docker-registry /etc/zot/config.json',
   ],
   async run(call, io) {
-    const { importCommand: run } = await import('./transfer.ts');
-    const [path = '', source = ''] = call.positionals;
+    const { importCommand: run, importDockerRegistryCommand } = await import('./transfer.ts');
+    const [path = '', source = '', more] = call.positionals;
+    if (path === 'docker-registry' && more !== undefined)
+      return importDockerRegistryCommand({ target: more, source, ...importFlags(call) }, io);
+    if (more !== undefined) throw new UsageError(`"${more}" is one argument too many`);
     return run({ target: path, source, ...importFlags(call) }, io, process.stdin);
   },
 };
@@ -106,4 +118,45 @@ function importFlags(call: CommandCall): { repo: string | null; tags: readonly s
   return { repo: call.findValue('repo'), tags: call.listValues('tag'), json: call.isSet('json') };
 }
 
-export const transferCommands: readonly Command[] = [exportCommand, importCommand];
+const backup: Command = {
+  name: 'backup',
+  summary: 'Copy the records: API keys, sessions, pull counts, push times.',
+  description: [
+    'Writes a copy of what the registry knows and the images do not say, as of one moment, into one file. A running',
+    'server goes on serving. The file is whole, proven and on the disk before it gets its name. It holds secrets, and',
+    'only this user may read it. Images are copied by "zot export --all"; "zot restore" brings the records back.',
+  ].join('\n'),
+  args: [folder],
+  flags: [
+    { name: 'to', value: 'file', help: 'The file to write; one that is there is replaced. Required.' },
+    json,
+  ],
+  examples: ['zot backup /etc/zot/config.json --to /mnt/backup/records.db'],
+  async run(call, io) {
+    const { backupCommand } = await import('./backup.ts');
+    const file = call.findValue('to');
+    if (file === null) throw new UsageError('say where to write the copy: --to <file>');
+    return backupCommand({ target: call.positionals[0] ?? '', file, json: call.isSet('json') }, io);
+  },
+};
+
+const restore: Command = {
+  name: 'restore',
+  summary: 'Put the records of a backup in the place of those of a storage folder.',
+  description: [
+    'Replaces API keys, sessions, pull counts and push times by those of a file that "zot backup" wrote. Nobody may',
+    'serve the folder meanwhile: stop the server first. A backup that is damaged, or of a newer version, is refused,',
+    'and nothing is changed. Images are brought back by "zot import".',
+  ].join('\n'),
+  args: [folder],
+  flags: [{ name: 'from', value: 'file', help: 'The backup. Required.' }, json],
+  examples: ['zot restore /etc/zot/config.json --from /mnt/backup/records.db'],
+  async run(call, io) {
+    const { restoreCommand } = await import('./backup.ts');
+    const file = call.findValue('from');
+    if (file === null) throw new UsageError('name the backup: --from <file>');
+    return restoreCommand({ target: call.positionals[0] ?? '', file, json: call.isSet('json') }, io);
+  },
+};
+
+export const transferCommands: readonly Command[] = [exportCommand, importCommand, backup, restore];

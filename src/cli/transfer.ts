@@ -7,10 +7,19 @@ import type { RepoName } from '#oci/repo-name';
 import { isTag } from '#oci/reference';
 import type { Tag } from '#oci/reference';
 import { RegistryError, StorageError } from '#registry';
-import { Tally, TransferRefusal, exportLayouts, importLayouts, parseSelections, printable } from '#transfer';
+import {
+  Tally,
+  TransferRefusal,
+  exportLayouts,
+  importDockerRegistry,
+  importLayouts,
+  parseSelections,
+  printable,
+} from '#transfer';
 import type { Skipped, TransferCounts } from '#transfer';
 import { openTransferSide } from '../app.ts';
 import type { TransferSide } from '../app.ts';
+import { UsageError } from './command.ts';
 import type { CommandIo } from './command.ts';
 import { configOf, refusing } from './control.ts';
 
@@ -54,6 +63,14 @@ export function importCommand(args: ImportArguments, io: CommandIo, stdin: Reada
     const source = args.source === '-' ? stdin : args.source;
     return importLayouts({ ...side, tally }, { source, repo: repoOf(args.repo), tags: args.tags.map(tagOf) });
   };
+  return transfer({ target: args.target, json: args.json, writes: true, verb: 'imported', work }, io);
+}
+
+/** `zot import docker-registry`: takes the storage folder of a docker-registry. */
+export function importDockerRegistryCommand(args: ImportArguments, io: CommandIo): Promise<number> {
+  if (args.tags.length > 0) throw new UsageError('--tag is for layouts and archives');
+  const work = (side: TransferSide, tally: Tally): Promise<void> =>
+    importDockerRegistry({ ...side, tally }, args.source, repoOf(args.repo));
   return transfer({ target: args.target, json: args.json, writes: true, verb: 'imported', work }, io);
 }
 

@@ -10,6 +10,7 @@ import {
   removeDatabase,
   requireSound,
 } from './sqlite/open.ts';
+import { backUpRecords, restoreRecords } from './sqlite/records-backup.ts';
 import { RECORDS_MIGRATIONS, SqliteRecords } from './sqlite/sqlite-records.ts';
 import { SqliteAccountsReader } from './sqlite/sqlite-accounts.ts';
 import type { IndexWriter } from './index-contract.ts';
@@ -97,4 +98,14 @@ export function openRecords(folder: string): Records {
 /** Opens the accounts of the records in a serving process; the keeper has made the file before. */
 export function openAccountsForReading(folder: string): SqliteAccountsReader {
   return new SqliteAccountsReader(openForReading(join(folder, RECORDS_FILE)));
+}
+
+/** Copies the records of one moment into a file, while they are in use. Throws when they are damaged or not there. */
+export function backUpRecordsOf(folder: string, target: string): void {
+  backUpRecords(join(folder, RECORDS_FILE), target);
+}
+
+/** Puts the records of a backup into a folder that nobody has open. Throws when the backup cannot be used. */
+export function restoreRecordsOf(folder: string, backup: string): void {
+  restoreRecords(backup, join(folder, RECORDS_FILE));
 }

@@ -124,6 +124,11 @@ export interface StorageDriver {
    * is set. `stagingPath` as in `put`. `missing` when there is no `from`.
    */
   link(from: string, to: string, options: PutOptions): Promise<void>;
+  /**
+   * For stores on this machine: makes `to`, which must not exist, share the bytes of a file outside of the store, by
+   * its absolute path; gives whether that could be done. With `durable` these bytes are on the disk then.
+   */
+  adopt?(file: string, to: string, options: DurabilityOptions): Promise<boolean>;
   /** Removes a file; gives whether there was one. */
   delete(path: string, options: DurabilityOptions): Promise<boolean>;
   /** Removes a folder that holds nothing; gives whether it did. Stores without folders have nothing to do. */

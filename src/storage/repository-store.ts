@@ -199,6 +199,17 @@ export class RepositoryStore {
     return { id, writer: UploadWriter.fresh(file, algorithm) };
   }
 
+  /**
+   * Makes an upload of a file outside of the store, sharing its bytes; `null` where they cannot be shared, or there is
+   * no such file.
+   */
+  async adoptUpload(file: string): Promise<UploadId | null> {
+    const id = newUploadId();
+    const options = { durable: this.#durable };
+    const adopted = await this.#driver.adopt?.(file, uploadPath(this.name, id), options);
+    return adopted === true ? id : null;
+  }
+
   async uploadSizeBytes(id: UploadId): Promise<number | null> {
     return (await this.#driver.stat(uploadPath(this.name, id)))?.sizeBytes ?? null;
   }

@@ -82,6 +82,30 @@ export class BlobIntake {
     }
   }
 
+  /**
+   * Makes the bytes of a file outside of the store stand here too, proven, and without a copy; gives whether that could
+   * be done. Throws `TransferRefusal` when they are not those of the digest.
+   */
+  async linkFile({ digest, sizeBytes }: BlobToPlace, file: string): Promise<boolean> {
+    const { storage, keeper, tally } = this.#parts;
+    const store = storage.repository(this.repo);
+    const id = await store.adoptUpload(file);
+    if (id === null) return false;
+    try {
+      // Looked at by its new name, so that what is proven is what is named.
+      const hashed = await store.hashUpload(id, digestAlgorithm(digest));
+      if (hashed?.digest !== digest || hashed.sizeBytes !== sizeBytes)
+        throw new TransferRefusal(`the blob ${digest} is damaged: its bytes have another digest or size`);
+      await keeper.finishUpload({ repo: this.repo, id }, { digest, sizeBytes });
+    } catch (error) {
+      await store.cancelUpload(id);
+      throw error;
+    }
+    tally.add({ blobsLinked: 1 });
+    this.#note(digest);
+    return true;
+  }
+
   #note(digest: Digest): void {
     this.#proven.set(`${this.repo} ${digest}`, this.repo);
     this.#proven.set(digest, this.repo);

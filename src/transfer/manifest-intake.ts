@@ -16,6 +16,8 @@ export interface ContentSource {
   readManifest(digest: Digest, sizeBytesMax: number): Promise<Buffer | null>;
   /** Opens a blob; `null` when it is not there. */
   openBlob(digest: Digest): Promise<FileReader | null>;
+  /** The path of the file that holds a blob, where it may be shared by a link. */
+  fileOf?(digest: Digest): string;
 }
 
 /** Indexes in indexes are followed this far down. */
@@ -91,6 +93,8 @@ export class ManifestIntake {
 
   async #place(blob: ManifestReference): Promise<void> {
     if (await this.#blobs.holds(blob)) return;
+    const file = this.#source.fileOf?.(blob.digest);
+    if (file !== undefined && (await this.#blobs.linkFile(blob, file))) return;
     const reader = await this.#source.openBlob(blob.digest);
     if (reader === null) {
       if (blob.optional) return;

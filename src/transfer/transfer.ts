@@ -7,6 +7,7 @@ export type { ExportOrder } from './export-layout.ts';
 export { parseSelections } from './export-selection.ts';
 export type { ExportParts, Selection } from './export-selection.ts';
 export type { ImportParts } from './blob-intake.ts';
+export { importDockerRegistry } from './import-docker-registry.ts';
 export { importLayouts } from './import-layout.ts';
 export type { ImportOrder } from './import-layout.ts';
 export { TransferRefusal, printable } from './refusal.ts';

@@ -6,6 +6,8 @@ import { startProcess } from './process.ts';
 export interface PeerRegistry {
   readonly url: string;
   readonly host: string;
+  /** Its storage folder, which ends with it. */
+  readonly storage: string;
   stop(): Promise<void>;
 }
 
@@ -39,6 +41,7 @@ export async function startDockerRegistry(): Promise<PeerRegistry> {
   return {
     url: `http://${host}`,
     host,
+    storage: path.join(folder, 'data'),
     async stop() {
       await running.stop(10_000);
       await rm(folder, { recursive: true, force: true });

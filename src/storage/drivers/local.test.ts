@@ -57,6 +57,23 @@ describe('the local driver', () => {
     return entries.map(({ name, kind }) => `${kind} ${name}`).toSorted();
   };
 
+  test('shares the bytes of a file outside, or says that it cannot', async () => {
+    const outside = await mkdtemp(join(tmpdir(), 'zot-outside-'));
+    try {
+      const file = join(outside, 'data');
+      await writeFile(file, 'bytes');
+      assert.equal(await driver.adopt(file, 'r/.uploads/one', { durable: true }), true);
+      assert.equal((await stat(join(root, 'r/.uploads/one'))).ino, (await stat(file)).ino);
+      assert.equal(await driver.adopt(join(outside, 'none'), 'r/.uploads/two', { durable: true }), false);
+      assert.equal(await driver.adopt(join(outside, 'none'), 'r/.uploads/two', { durable: false }), false);
+      const copying = new LocalDriver(root, withoutLinks);
+      assert.equal(await copying.adopt(file, 'r/.uploads/two', { durable: true }), false);
+      await assert.rejects(driver.adopt(file, 'r/.uploads/one', { durable: false }), { fault: 'exists' });
+    } finally {
+      await rm(outside, { recursive: true });
+    }
+  });
+
   test('keeps files and folders to their owner', async () => {
     await driver.put('r/blobs/file', [Buffer.from('text')], options);
     assert.equal((await stat(join(root, 'r/blobs/file'))).mode & 0o777, 0o600);

@@ -165,6 +165,18 @@ export class LocalDriver implements StorageDriver {
     }
   }
 
+  async adopt(file: string, to: string, options: DurabilityOptions): Promise<boolean> {
+    const target = this.#absolute(to);
+    try {
+      if (options.durable) await this.#syncFile(file);
+      await this.#inFolder(dirname(target), false, () => this.#files.link(file, target));
+      return true;
+    } catch (error) {
+      if (isAbsent(error) || NO_LINK.includes(systemCode(error))) return false;
+      throw localError(error, to);
+    }
+  }
+
   async delete(path: string, options: DurabilityOptions): Promise<boolean> {
     const target = this.#absolute(path);
     try {
