@@ -17,6 +17,12 @@ import { planPush } from './plan-push.ts';
 import { planRetire } from './plan-retire.ts';
 import { planReadAgain } from './plan-read-again.ts';
 
+/** What keeps a repository in order, asked for by background work. */
+type Upkeep = Exclude<
+  Operation,
+  { kind: 'push' | 'deleteTag' | 'deleteManifest' | 'deleteBlob' | 'refresh' }
+>;
+
 /** Works out what an operation does, against the index as it stands; throws what refuses it. */
 export async function planOperation(
   operation: Operation,
@@ -33,6 +39,20 @@ export async function planOperation(
       return planDeleteManifest(store.name, operation, index, nowMs);
     case 'deleteBlob':
       return planDeleteBlob(store.name, operation.digest, index, store);
+    case 'refresh':
+      return NO_CHANGE;
+    default:
+      return planUpkeep(operation, index, store, nowMs);
+  }
+}
+
+async function planUpkeep(
+  operation: Upkeep,
+  index: IndexWriter,
+  store: RepositoryStore,
+  nowMs: number,
+): Promise<Plan> {
+  switch (operation.kind) {
     case 'collectManifest':
       return planCollectManifest(store.name, operation, index);
     case 'retire':
@@ -47,8 +67,6 @@ export async function planOperation(
       return planRemoveEmpty(operation.isOld, index, store);
     case 'readAgain':
       return planReadAgain(operation.digest, index, store);
-    case 'refresh':
-      return NO_CHANGE;
   }
 }
 
@@ -74,24 +92,33 @@ export async function keysOf(
       const held = await index.findEntries(repo, { kind: 'tag', tag: operation.tag });
       return { reads: [LAYOUT], writes: [`tag ${operation.tag}`, ...held.map((entry) => entry.digest)] };
     }
+    case 'deleteManifest':
+      return keysOfManifest(operation.digest, repo, index);
+    case 'deleteBlob':
+      return { reads: [], writes: [operation.digest, ADOPTED] };
+    case 'refresh':
+      return { reads: [], writes: [] };
+    default:
+      return keysOfUpkeep(operation, repo, index);
+  }
+}
+
+async function keysOfUpkeep(operation: Upkeep, repo: RepoName, index: IndexWriter): Promise<OperationKeys> {
+  switch (operation.kind) {
     case 'retire': {
       const named = operation.tags.flatMap(({ tag, digest }) => [`tag ${tag}`, digest]);
       return { reads: [LAYOUT], writes: [...new Set(named)] };
     }
     case 'pruneDead':
     case 'collectManifest':
-    case 'deleteManifest':
       return keysOfManifest(operation.digest, repo, index);
     case 'buryBlob':
     case 'collectBlob':
-    case 'deleteBlob':
       return { reads: [], writes: [operation.digest, ADOPTED] };
     case 'removeEmpty':
       return { reads: [], writes: [LAYOUT] };
     case 'readAgain':
       return { reads: [LAYOUT], writes: [operation.digest, ADOPTED] };
-    case 'refresh':
-      return { reads: [], writes: [] };
   }
 }
 
