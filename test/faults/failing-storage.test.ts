@@ -24,6 +24,7 @@ import { TrackedDriver } from './support/tracked-driver.ts';
 import { roundsOr, seed } from './support/settings.ts';
 
 const CALLS_MAX = 60;
+const SLOW_CALL_MS = 25;
 
 interface Case {
   readonly name: string;
@@ -70,6 +71,20 @@ class Bench {
       if (!(await this.#attempt(scenario, scene, { ...kind, at }))) return at - 1;
     }
     throw new Error(`${scenario.name} makes more than ${CALLS_MAX} calls`);
+  }
+
+  /** Runs the scenario while each call of the storage takes its time. */
+  async runSlowly(scenario: Scenario, delayMs: number): Promise<void> {
+    this.#scenes += 1;
+    const repo = `slow/${this.#scenes}`;
+    const scene: Scene = { client: this.#server.client, repo, random: this.#random, kept: new Map() };
+    await scenario.prepare(scene);
+    this.#driver.slowDown(delayMs);
+    const answer = await scenario.run(scene);
+    this.#driver.slowDown(0);
+    assert.ok(scenario.good.includes(answer.status), `${scenario.name}: ${answer.status}`);
+    await scenario.verify?.(scene, answer);
+    assert.equal(this.#tracked.openFiles, 0, `${scenario.name}: files are left open`);
   }
 
   /** Gives whether a call failed. */
@@ -138,4 +153,18 @@ describe('a request whose storage fails', { timeout: 180_000 }, () => {
       });
     }
   }
+
+  test('or is slow at every call, is answered as ever', async () => {
+    const root = await mkdtemp(join(tmpdir(), 'zot-slow-storage-'));
+    const tracked = new TrackedDriver(new MemoryDriver());
+    const driver = new FaultyDriver(tracked);
+    const server = await serveInProcess({ root, driver });
+    const bench = new Bench(driver, tracked, server);
+    try {
+      for (const scenario of scenarios) await bench.runSlowly(scenario, SLOW_CALL_MS);
+    } finally {
+      await server.close();
+      await rm(root, { recursive: true, force: true });
+    }
+  });
 });

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { StorageError } from '#storage';
 import type { FileReader, FileStat, FileWriter, StorageDriver, StorageFault } from '#storage';
 
@@ -38,6 +39,7 @@ export class FaultyDriver implements StorageDriver {
   #plan: FaultPlan | null = null;
   #counted = 0;
   #failed = 0;
+  #delayMs = 0;
   #held = new Map<FaultyCall, Promise<void>>();
 
   constructor(inner: StorageDriver) {
@@ -56,6 +58,11 @@ export class FaultyDriver implements StorageDriver {
   /** How many calls failed by plan since the driver was made. */
   get failed(): number {
     return this.#failed;
+  }
+
+  /** Makes every call wait so long before it does anything; 0: none. */
+  slowDown(delayMs: number): void {
+    this.#delayMs = delayMs;
   }
 
   /** Lets calls of a kind wait, before they do anything, until the promise settles. */
@@ -148,6 +155,7 @@ export class FaultyDriver implements StorageDriver {
     this.calls.push(`${call} ${path}`);
     const plan = this.#takePlan(call);
     await this.#held.get(call);
+    if (this.#delayMs > 0) await pause(this.#delayMs);
     if (plan === null) return work();
     this.#failed += 1;
     if (plan.when === 'after') await work();
