@@ -67,5 +67,8 @@ export const debianTools: readonly DebianTool[] = [
   { debianPackage: 'curl', program: 'curl' },
   { debianPackage: 'openssl', program: 'openssl' },
   { debianPackage: 'slapd', program: 'slapd' },
+  { debianPackage: 'e2fsprogs', program: 'mkfs.ext4' },
+  { debianPackage: 'xfsprogs', program: 'mkfs.xfs' },
+  { debianPackage: 'btrfs-progs', program: 'mkfs.btrfs' },
   { debianPackage: 'chromium', program: 'chromium' },
 ];

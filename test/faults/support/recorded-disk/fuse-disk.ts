@@ -1,7 +1,7 @@
 /**
- * A process of its own: `fuse-disk.ts <folder> <image> <log> <size>` mounts a folder that holds one file, `disk`, with the
- * bytes of an image, and writes down every write and every flush, in their order, before it answers. The kernel makes a
- * block device of that file, so that the log is what a real disk would have been told.
+ * A process of its own: `fuse-disk.ts <folder> <image> <log> <size>` mounts a folder that holds one file, `disk`, with
+ * the bytes of an image, and writes down every write and every flush, in their order, before it answers. The kernel
+ * makes a block device of that file, so that the log is what a real disk would have been told.
  *
  * A record: one byte (1 write, 2 flush), the position (8 bytes), the length (4 bytes), the bytes.
  */
@@ -38,6 +38,25 @@ const mounted = spawnSync(
   { stdio: ['ignore', 'inherit', 'inherit', fuse] },
 );
 if (mounted.status !== 0) process.exit(1);
+
+const attributesOf: Operation = ({ node }) => attributesBody(node, sizeBytes);
+const opened: Operation = () => Buffer.alloc(16);
+const done: Operation = () => 0;
+const operations: ReadonlyMap<number, Operation> = new Map([
+  [OPCODE.init, initBody],
+  [OPCODE.lookup, find],
+  [OPCODE.getattr, attributesOf],
+  [OPCODE.setattr, attributesOf],
+  [OPCODE.open, opened],
+  [OPCODE.opendir, opened],
+  [OPCODE.statfs, () => Buffer.alloc(80)],
+  [OPCODE.read, readImage],
+  [OPCODE.write, writeImage],
+  [OPCODE.fsync, flushImage],
+  ...[OPCODE.flush, OPCODE.release, OPCODE.releasedir, OPCODE.access, OPCODE.destroy].map(
+    (opcode): [number, Operation] => [opcode, done],
+  ),
+]);
 process.stdout.write('mounted\n');
 serve();
 
@@ -62,48 +81,29 @@ function reply(request: FuseRequest): void {
 }
 
 /** The body of the answer, or an errno; 0 for success without a body. */
-function carryOut({ opcode, node, body }: FuseRequest): Buffer | number {
-  switch (opcode) {
-    case OPCODE.init:
-      return initBody();
-    case OPCODE.lookup:
-      return node === ROOT_NODE && body.toString().startsWith(`${FILE_NAME}\0`)
-        ? entryBody(sizeBytes)
-        : ENOENT;
-    case OPCODE.getattr:
-    case OPCODE.setattr:
-      return attributesBody(node, sizeBytes);
-    case OPCODE.open:
-    case OPCODE.opendir:
-      return Buffer.alloc(16);
-    case OPCODE.statfs:
-      return Buffer.alloc(80);
-    case OPCODE.read:
-      return readImage(body);
-    case OPCODE.write:
-      return writeImage(body);
-    case OPCODE.fsync:
-      note(2, 0, Buffer.alloc(0));
-      return 0;
-    case OPCODE.flush:
-    case OPCODE.release:
-    case OPCODE.releasedir:
-    case OPCODE.access:
-    case OPCODE.destroy:
-      return 0;
-    default:
-      return ENOSYS;
-  }
+type Operation = (request: FuseRequest) => Buffer | number;
+
+function carryOut(request: FuseRequest): Buffer | number {
+  return operations.get(request.opcode)?.(request) ?? ENOSYS;
 }
 
-function readImage(body: Buffer): Buffer {
+function find({ node, body }: FuseRequest): Buffer | number {
+  return node === ROOT_NODE && body.toString().startsWith(`${FILE_NAME}\0`) ? entryBody(sizeBytes) : ENOENT;
+}
+
+function flushImage(): number {
+  note(2, 0, Buffer.alloc(0));
+  return 0;
+}
+
+function readImage({ body }: FuseRequest): Buffer {
   const { position, length } = readRange(body);
   const bytes = Buffer.alloc(Math.max(0, Math.min(length, sizeBytes - position)));
   readSync(image, bytes, 0, bytes.length, position);
   return bytes;
 }
 
-function writeImage(body: Buffer): Buffer {
+function writeImage({ body }: FuseRequest): Buffer {
   const { position, bytes } = writtenBytes(body);
   note(1, position, bytes);
   writeSync(image, bytes, 0, bytes.length, position);
