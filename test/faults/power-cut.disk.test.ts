@@ -135,7 +135,7 @@ function momentsOf(
   return chosen.toSorted((a, b) => a - b);
 }
 
-/** What may be left: at moments that are chosen, in every way, or just after each answer without what was not flushed. */
+/** Chosen moments with all that may be left of each, or the moment after each answer without what was not flushed. */
 type Looks = 'chosen' | 'answers';
 
 async function play(
