@@ -30,6 +30,32 @@ const TESTS: Record<string, (config: Record<string, unknown>) => Promise<void>> 
       await server.stop();
     }
   },
+  'quotas.yaml': async (config) => {
+    const server = await startServer({ config });
+    try {
+      const bytes = Buffer.from('some bytes');
+      const digest = `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+      for (const repo of ['team/scratch/one', 'team/app']) {
+        const target = `${server.url}/v2/${repo}/blobs/uploads/?digest=${digest}`;
+        assert.equal((await fetch(target, { method: 'POST', body: bytes })).status, 201);
+      }
+      const begun = await fetch(`${server.url}/v2/team/scratch/one/blobs/uploads/`, { method: 'POST' });
+      const upload = `${server.url}${begun.headers.get('location')}`;
+      const chunk = { method: 'PATCH', body: Buffer.alloc(1000) };
+      assert.equal((await fetch(upload, chunk)).status, 202);
+      const text: string[] = [];
+      const io = { stdout: { write: (more: string) => text.push(more) }, stderr: { write: () => true } };
+      assert.equal(await main(['quota', server.configFile], 'zot', io), 0);
+      assert.equal(
+        text.join(''),
+        'all repositories: 10 B of 500.0 GiB used (0%), 1000 B reserved by uploads\n' +
+          'team: 10 B of 10.0 GiB used (0%), 1000 B reserved by uploads\n' +
+          'team/scratch: 10 B of 1.0 GiB used (0%), 1000 B reserved by uploads\n',
+      );
+    } finally {
+      await server.stop();
+    }
+  },
   'dedupe.yaml': async (config) => {
     const server = await startServer({ config });
     try {

@@ -3,6 +3,7 @@ import { NO_AUDIT } from '#lib/audit-log';
 import type { AuditLog } from '#lib/audit-log';
 import type { Config } from '#config';
 import type { Logger } from '#lib/logger';
+import { prepareAll } from '#lib/prepared';
 import type { Prepared } from '#lib/prepared';
 import { StartError } from '#lib/start-error';
 import { DiskReserve, lockFolder } from '#metadata';
@@ -14,6 +15,7 @@ import {
   ControlCommands,
   addGcCommands,
   addStorageCommands,
+  addQuotaCommands,
   addTaskCommands,
   backgroundJobs,
   changeTasks,
@@ -21,6 +23,7 @@ import {
 } from '#control';
 import type { ControlHost } from '#control';
 import { openDatabases, openStorage, ownFolder, walk } from './folder.ts';
+import { countQuotas, quotasOf } from './quotas.ts';
 
 /** Background tasks at once, where the configuration leaves it open; each keeps to its share of the time. */
 const DEFAULT_TASK_WORKERS = 2;
@@ -71,13 +74,24 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
   const { index, records, rebuilt } = await reserve.with(() => openDatabases(folder, logger));
   const report = (repo: string, digest: string | null, problem: string): void =>
     logger.warn({ component: 'storage', repository: repo, ...(digest === null ? {} : { digest }) }, problem);
-  const keeper = new LocalKeeper({ storage, index, records, report, reserve });
+  const keeper = new LocalKeeper({
+    storage,
+    index,
+    records,
+    report,
+    reserve,
+    maxRepos: config.storage.maxRepos,
+  });
   await keeper.damage.join();
   const stopping = new AbortController();
+  const serving = options.serving ?? true;
+  const counting = await keeper.quotas.open(
+    serving || config.storage.quotas.length > 0 ? quotasOf(config) : null,
+  );
   const walked = walk({ storage, index, keeper, logger, signal: stopping.signal });
   if (rebuilt || (await index.listKnownRepositories({ after: '', limit: 1 })).length === 0) await walked;
+  await countQuotas(keeper, counting, logger);
   const scheduler = new Scheduler({ workers: config.scheduler.numWorkers || DEFAULT_TASK_WORKERS, logger });
-  const serving = options.serving ?? true;
   const { audit = NO_AUDIT } = options;
   const parts = { keeper, storage, index, records, scheduler, walked };
   const host: ControlHost = { ...parts, config, logger, audit, serving };
@@ -87,10 +101,11 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
     commands: controlCommands(),
     host,
     ownFolder: folder,
-    prepare: async (changed) => ({
-      commit: () => changeTasks(host, changed),
-      discard: async () => undefined,
-    }),
+    prepare: (changed) =>
+      prepareAll([
+        () => keeper.quotas.prepare(quotasOf(changed)),
+        async () => ({ commit: () => changeTasks(host, changed), discard: async () => undefined }),
+      ]),
     close: async () => {
       stopping.abort();
       await scheduler.close();
@@ -108,6 +123,7 @@ function controlCommands(): ControlCommands {
   addTaskCommands(commands);
   addGcCommands(commands);
   addStorageCommands(commands);
+  addQuotaCommands(commands);
   return commands;
 }
 

@@ -20,6 +20,7 @@ import type { Storage } from '#storage';
 import { Generations, RateLimiter, SESSION_ROUTES, TlsFiles, TrustedProxies, buildServer } from '#http';
 import type { Generation, HttpServer, Services } from '#http';
 import { extensions } from '#extensions';
+import { isUnderQuota } from './quotas.ts';
 import type { ExtensionHost } from '#extension';
 
 /** A serving side: answers requests, asks the keeper for every change. */
@@ -72,6 +73,7 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
     keeper,
     hooks,
     readOnly,
+    isUnderQuota: (repo) => isUnderQuota(generations.current.config, repo),
     uploadKey,
     spaceLimit: spaceLimitOf(config),
     report: (problem, error) => logger.error({ error }, problem),

@@ -51,4 +51,21 @@ const tasks: Command = {
   },
 };
 
-export const storageCommands: readonly Command[] = [gc, tasks];
+const quota: Command = {
+  name: 'quota',
+  summary: 'Show the quotas and what is used of them.',
+  description: [
+    'Lists storage.quotas with what the repositories under each prefix use. A blob counts once for each prefix,',
+    'however many repositories hold it; what uploads under way were promised is shown beside it.',
+  ].join('\n'),
+  args: [target],
+  flags: [json],
+  examples: ['zot quota config.json', 'zot quota config.json --json'],
+  async run(call, io) {
+    const { quotaCommand } = await import('./quota.ts');
+    const [path = ''] = call.positionals;
+    return quotaCommand({ target: path, json: call.isSet('json') }, io);
+  },
+};
+
+export const storageCommands: readonly Command[] = [gc, quota, tasks];

@@ -6,4 +6,5 @@ export { probeSharing } from './dedupe-tasks.ts';
 export { addGcCommands } from './gc-commands.ts';
 export { addStorageCommands } from './storage-commands.ts';
 export type { ServedStorage } from './storage-commands.ts';
+export { addQuotaCommands } from './quota-commands.ts';
 export { addTaskCommands } from './task-commands.ts';

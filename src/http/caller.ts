@@ -12,6 +12,8 @@ export interface Caller {
   readonly identity: Identity;
   /** Whether they may do something else than the route says, such as read the source of a mount. */
   may(repo: RepoName, action: Action, reference?: string): boolean;
+  /** Whether they see what concerns all. */
+  readonly isAdmin: boolean;
   /** Whether lists show them a repository. */
   sees(repo: RepoName): boolean;
   /** What they may do with what a push names; `null`: everything. Throws what refuses them where that is nothing. */
@@ -37,6 +39,7 @@ declare module 'fastify' {
 const OPEN_CALLER: Caller = {
   identity: ANONYMOUS,
   may: () => true,
+  isAdmin: true,
   sees: () => true,
   pushRights: () => null,
   tagsDeletedAtOnce: () => Number.POSITIVE_INFINITY,
@@ -73,6 +76,10 @@ export class JudgedCaller implements Caller {
   may(repo: RepoName, action: Action, reference = ''): boolean {
     const { identity, request } = this;
     return this.access.decide({ identity, repo, action, request, reference }).allowed;
+  }
+
+  get isAdmin(): boolean {
+    return this.access.isAdmin(this.identity, this.request);
   }
 
   sees(repo: RepoName): boolean {

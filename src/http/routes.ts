@@ -5,6 +5,7 @@ import { getBase, getDiscover } from './v2/base.ts';
 import { deleteBlob, getBlob, headBlob } from './v2/blobs.ts';
 import { getCatalog, getReferrers, getTags } from './v2/lists.ts';
 import { deleteManifest, getManifest, headManifest, putManifest } from './v2/manifests.ts';
+import { QUOTAS_URL, getQuotas } from './zot/quotas.ts';
 import { deleteUpload, getUpload, patchUpload, postUpload, putUpload } from './v2/uploads.ts';
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -40,6 +41,8 @@ const BLOB = '/v2/:name/blobs/:digest';
 const UPLOADS = '/v2/:name/blobs/uploads/';
 const UPLOAD = '/v2/:name/blobs/uploads/:id';
 
+const hasQuotas = ({ storage }: Config): boolean => storage.quotas.length > 0;
+
 /** Every route of the core. `:name` is one segment: see `rewrite-url.ts`. */
 export const ROUTES: readonly Route[] = [
   { method: 'GET', url: '/livez', permission: 'public', handler: getLive },
@@ -49,6 +52,7 @@ export const ROUTES: readonly Route[] = [
   { method: 'HEAD', url: '/v2/', permission: 'anyone', handler: getBase },
   { method: 'GET', url: '/v2/_catalog', permission: 'anyone', handler: getCatalog },
   { method: 'GET', url: '/v2/_oci/ext/discover', permission: 'anyone', handler: getDiscover },
+  { method: 'GET', url: QUOTAS_URL, permission: 'anyone', handler: getQuotas, isConfigured: hasQuotas },
   { method: 'GET', url: '/v2/:name/tags/list', permission: 'read', handler: getTags },
   { method: 'GET', url: '/v2/:name/referrers/:digest', permission: 'read', handler: getReferrers },
   { method: 'GET', url: MANIFEST, permission: 'read', handler: getManifest },

@@ -9,6 +9,10 @@ const unitBytes: Readonly<Record<string, number>> = {
   m: 1024 ** 2,
   g: 1024 ** 3,
   t: 1024 ** 4,
+  ki: 1024,
+  mi: 1024 ** 2,
+  gi: 1024 ** 3,
+  ti: 1024 ** 4,
   kib: 1024,
   mib: 1024 ** 2,
   gib: 1024 ** 3,
@@ -19,7 +23,7 @@ const written = /^(\d{1,15}(?:\.\d{1,9})?) ?([a-z]{0,3})$/i;
 
 /**
  * Parses a size such as `4MiB`, `1.5 GB`, `10k` or `4194304`. `kB MB GB TB` are powers of 1000; `KiB MiB GiB
- * TiB` and the bare letters `k m g t` are powers of 1024; case does not matter.
+ * TiB`, `Ki Mi Gi Ti` and the bare letters `k m g t` are powers of 1024; case does not matter.
  * @returns whole bytes, rounded down, or null when the text is no size
  */
 export function parseByteSize(text: string): number | null {

@@ -12,6 +12,7 @@ import type { Reference, Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
 import type { DamageList, DamageReader } from './damage-contract.ts';
 import type { CandidateRow, Garbage } from './garbage-contract.ts';
+import type { QuotaCounts } from './quota-contract.ts';
 
 export interface RepositoryState {
   /** The version of index.json that the rows were read from or written as. */
@@ -130,7 +131,7 @@ export interface RepositorySnapshot {
   readonly blobs: readonly BlobRow[];
 }
 
-export interface IndexWriter extends IndexReader, Garbage, DamageList {
+export interface IndexWriter extends IndexReader, Garbage, DamageList, QuotaCounts {
   /** Commits changes of any number of repositories together. */
   applyChanges(changes: readonly RepositoryChange[]): Promise<void>;
   /** Replaces all rows of a repository; readers see the old rows until the new ones are complete. */
@@ -165,6 +166,8 @@ export interface IndexWriter extends IndexReader, Garbage, DamageList {
   listHolders(options: { readonly after: HolderRow; readonly limit: number }): Promise<HolderRow[]>;
   /** Repositories that hold a blob, in byte order, a page at a time. */
   pageBlobHolders(digest: Digest, page: PageOptions): Promise<RepoName[]>;
+  /** Whether at least so many repositories have a descriptor. */
+  hasRepositories(count: number): Promise<boolean>;
   /** Every known repository, those without descriptors included. */
   listKnownRepositories(page: PageOptions): Promise<RepoName[]>;
 }

@@ -47,6 +47,7 @@ export type {
 export type { DamageKind, DamageList, DamagePlace, DamageRow } from './damage-contract.ts';
 export { UPLOADS, WHOLE_REPOSITORY } from './garbage-contract.ts';
 export type { CandidateRow, Garbage, TombstoneRow } from './garbage-contract.ts';
+export type { PrefixUsage, QuotaCertainty, QuotaCounts } from './quota-contract.ts';
 export type { ManifestStatistics, PullCount, PushRecord, Records } from './records-contract.ts';
 export { heldByZot, lockFolder } from './sqlite/folder-lock.ts';
 export type { FolderLock } from './sqlite/folder-lock.ts';

@@ -12,6 +12,8 @@ import { toWire } from './wire-errors.ts';
 const METHODS: ReadonlySet<WireMethod> = new Set<WireMethod>([
   'claimUpload',
   'releaseUpload',
+  'reserveUpload',
+  'quotaStatus',
   'finishUpload',
   'noteUploads',
   'cancelUpload',

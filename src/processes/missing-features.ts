@@ -25,6 +25,7 @@ export const CORE_FEATURES: readonly string[] = [
   'gc',
   'retention',
   'dedupe',
+  'maxRepos',
 ];
 
 export interface FeatureOptions {

@@ -78,6 +78,14 @@ export class RemoteKeeper implements Keeper {
     return true;
   }
 
+  reserveUpload(...args: Args<'reserveUpload'>): Promise<number> {
+    return this.#call('reserveUpload', args);
+  }
+
+  quotaStatus(): Promise<Result<'quotaStatus'>> {
+    return this.#call('quotaStatus', []);
+  }
+
   noteUploads(...args: Args<'noteUploads'>): Promise<void> {
     return this.#call('noteUploads', args);
   }

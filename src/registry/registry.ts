@@ -10,6 +10,7 @@ import type { Storage } from '#storage';
 import { Freshness } from './freshness.ts';
 import type { Hooks } from './hooks.ts';
 import type { Keeper, PushRights } from './keeper/keeper-contract.ts';
+import type { QuotaStatus } from './keeper/quota-ledger.ts';
 import { Listing } from './listing.ts';
 import { Pull } from './pull.ts';
 import type { BlobContent, ManifestContent, OpenBlob } from './pull.ts';
@@ -43,6 +44,7 @@ export type { RepositoryWatch } from './keeper/repository-watch.ts';
 export { garbageReason, isBlobInUse, isDead, unknownContent } from './keeper/plan-collect.ts';
 export type { GarbageReason } from './keeper/plan-collect.ts';
 export { walkStorage } from './keeper/first-walk.ts';
+export type { Quota, QuotaStatus } from './keeper/quota-ledger.ts';
 export type { ReferrersPage, TagsPage } from './listing.ts';
 export type { BlobContent, ManifestContent, OpenBlob } from './pull.ts';
 export type { SpaceLimit } from './space-guard.ts';
@@ -55,6 +57,8 @@ export interface RegistryParts {
   readonly hooks: Hooks;
   readonly spaceLimit: SpaceLimit;
   readonly readOnly: boolean;
+  /** Whether a repository counts toward a quota, so that its uploads ask for room first; absent: none does. */
+  readonly isUnderQuota?: (repo: RepoName) => boolean;
   /** A secret of 32 bytes that all serving processes share: proves who began an upload. */
   readonly uploadKey: Buffer;
   /** Hears of faults of hooks that may not fail a request. */
@@ -90,6 +94,7 @@ export class Registry {
       storage,
       keeper,
       guard: this.#guard,
+      isUnderQuota: parts.isUnderQuota ?? (() => false),
       owners: new UploadOwners(parts.uploadKey),
       report: parts.report,
     });
@@ -173,6 +178,11 @@ export class Registry {
       if (await keeper.mountBlob(repo, candidate, digest)) return true;
     }
     return false;
+  }
+
+  /** The quotas in force and how they stand. */
+  quotas(): Promise<readonly QuotaStatus[]> {
+    return this.#parts.keeper.quotaStatus();
   }
 
   /** Whether the registry can answer: storage, index and records, each asked. */

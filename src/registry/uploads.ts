@@ -12,11 +12,13 @@ import { digestAlgorithm, digestSoFar } from '#oci/digest';
 import type { Digest, DigestAlgorithm } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
 import type { RepoName } from '#oci/repo-name';
+import { newUploadId } from '#oci/upload-id';
 import type { UploadId } from '#oci/upload-id';
 import { UploadWriter } from '#storage';
 import type { RepositoryStore, Storage } from '#storage';
 import type { Keeper, RevokeReason, UploadProgress, UploadRef } from './keeper/keeper-contract.ts';
 import type { SpaceGuard } from './space-guard.ts';
+import { UploadAllowance, isQuotaRefusal } from './upload-allowance.ts';
 import type { UploadOwners } from './upload-owners.ts';
 
 /** A body as it arrives. Iterating ends normally only when the whole body was received. */
@@ -37,6 +39,7 @@ export interface UploadsParts {
   readonly storage: Storage;
   readonly keeper: Keeper;
   readonly guard: SpaceGuard;
+  readonly isUnderQuota: (repo: RepoName) => boolean;
   readonly owners: UploadOwners;
   readonly report: (problem: string, error: unknown) => void;
 }
@@ -81,8 +84,11 @@ export class Uploads {
   async start(repo: RepoName, owner: string | null = null): Promise<UploadId> {
     await this.#parts.guard.requireSpace(repo, 0);
     const store = this.#store(repo);
+    const id = owner === null ? newUploadId() : this.#parts.owners.newId(repo, owner);
+    // Where nothing is left the client hears so before it begins.
+    if (this.#parts.isUnderQuota(repo)) await this.#parts.keeper.reserveUpload({ repo, id }, 0, 0);
     this.#begun.add(repo);
-    return owner === null ? store.startUpload() : store.startUpload(this.#parts.owners.newId(repo, owner));
+    return store.startUpload(id);
   }
 
   /** Tells the keeper where uploads were begun; what it cannot take now is told the next time. */
@@ -126,7 +132,7 @@ export class Uploads {
       const writer = await this.#open(upload);
       try {
         requireOffset(upload, body, writer.sizeBytes);
-        await this.#take(writer, body, claim.signal);
+        await this.#take(upload, writer, body, claim.signal);
       } finally {
         await this.#letGo(upload, writer);
       }
@@ -146,7 +152,7 @@ export class Uploads {
       try {
         if (body !== null) {
           requireOffset(upload, body, writer.sizeBytes);
-          await this.#take(writer, body, claim.signal);
+          await this.#take(upload, writer, body, claim.signal);
         }
         known = this.#knownDigest(writer, digest, claim.progress);
         if (this.#parts.storage.storeOf(upload.repo).durable) await writer.sync();
@@ -167,25 +173,41 @@ export class Uploads {
   /** Takes a blob in one request (distribution-spec, "Single POST"). Nothing is kept when it fails. */
   async pushWhole(repo: RepoName, digest: Digest, body: UploadBody): Promise<UploadId> {
     await this.#parts.guard.requireSpace(repo, body.sizeBytes ?? 0);
-    const store = this.#store(repo);
-    this.#begun.add(repo);
-    const { id, writer } = await store.startUploadWriter(digestAlgorithm(digest));
+    const id = newUploadId();
     const upload = { repo, id };
+    // What is reserved for it must end with it, whatever becomes of this process.
+    const claims = this.#parts.isUnderQuota(repo);
+    if (claims) await this.#parts.keeper.claimUpload(upload, () => undefined);
     try {
-      try {
-        await this.#take(writer, body, null);
-        if (this.#parts.storage.storeOf(repo).durable) await writer.sync();
-      } finally {
-        await writer.close();
-      }
-      const proven = writer.digest();
-      if (proven !== digest) throw wrongDigest(digest, proven);
-      await this.#parts.keeper.finishUpload(upload, { digest, sizeBytes: writer.sizeBytes });
+      await this.#pushWhole(upload, digest, body);
     } catch (error) {
       await this.#discard(upload);
+      if (claims) await this.#parts.keeper.releaseUpload(upload, null);
       throw error;
     }
     return id;
+  }
+
+  async #pushWhole(upload: UploadRef, digest: Digest, body: UploadBody): Promise<void> {
+    const { repo, id } = upload;
+    const allowance = await this.#allowance(upload, 0, body);
+    this.#begun.add(repo);
+    const { writer } = await this.#store(repo).startUploadWriter(digestAlgorithm(digest), id);
+    try {
+      await this.#receive(writer, { body, signal: null, allowance });
+      if (this.#parts.storage.storeOf(repo).durable) await writer.sync();
+    } finally {
+      await writer.close();
+    }
+    const proven = writer.digest();
+    if (proven !== digest) throw wrongDigest(digest, proven);
+    await this.#parts.keeper.finishUpload(upload, { digest, sizeBytes: writer.sizeBytes });
+  }
+
+  /** A client that is refused does not come back: what arrived must not keep the room of others until it is old. */
+  async #giveUp(upload: UploadRef): Promise<void> {
+    this.#hashes.delete(upload.id);
+    await this.#discard(upload);
   }
 
   /** Removes what is left of a failed request, whose own error is what the client has to know. */
@@ -216,6 +238,9 @@ export class Uploads {
     claim.progress = progress;
     try {
       return await work(claim);
+    } catch (error) {
+      if (isQuotaRefusal(error)) await this.#giveUp(upload);
+      throw error;
     } finally {
       if (!claim.ended) await this.#release(upload, progress);
     }
@@ -239,14 +264,43 @@ export class Uploads {
     return new UploadWriter(file, DEFAULT_ALGORITHM, null);
   }
 
-  async #take(writer: UploadWriter, body: UploadBody, signal: AbortSignal | null): Promise<void> {
+  async #take(upload: UploadRef, writer: UploadWriter, body: UploadBody, signal: AbortSignal): Promise<void> {
+    const allowance = await this.#allowance(upload, writer.sizeBytes, body);
+    await this.#receive(writer, { body, signal, allowance });
+  }
+
+  /** Room under the quotas for a body that follows `beforeBytes`; `null` where there are none. */
+  async #allowance(
+    upload: UploadRef,
+    beforeBytes: number,
+    body: UploadBody,
+  ): Promise<UploadAllowance | null> {
+    if (!this.#parts.isUnderQuota(upload.repo)) return null;
+    const allowance = new UploadAllowance(upload, this.#parts.keeper);
+    // A known length is asked for exactly, before any of it is read.
+    if (body.sizeBytes === undefined) await allowance.require(beforeBytes);
+    else await allowance.require(beforeBytes + body.sizeBytes, 0);
+    return allowance;
+  }
+
+  async #receive(
+    writer: UploadWriter,
+    {
+      body,
+      signal,
+      allowance,
+    }: { body: UploadBody; signal: AbortSignal | null; allowance: UploadAllowance | null },
+  ): Promise<void> {
     const before = writer.sizeBytes;
     // The reason is the error to answer with.
     const letGo = (): void => body.source.stop(signal?.reason as Error);
     signal?.addEventListener('abort', letGo, { once: true });
     try {
       signal?.throwIfAborted();
-      for await (const chunk of body.source) await writer.append(chunk);
+      for await (const chunk of body.source) {
+        if (allowance !== null) await allowance.require(writer.sizeBytes + chunk.length);
+        await writer.append(chunk);
+      }
     } finally {
       signal?.removeEventListener('abort', letGo);
       // What arrived is kept also when the body broke off.

@@ -193,8 +193,10 @@ export class RepositoryStore {
   }
 
   /** Begins an upload whose body follows at once, in one call of the file system less. */
-  async startUploadWriter(algorithm: DigestAlgorithm): Promise<{ id: UploadId; writer: UploadWriter }> {
-    const id = newUploadId();
+  async startUploadWriter(
+    algorithm: DigestAlgorithm,
+    id: UploadId = newUploadId(),
+  ): Promise<{ id: UploadId; writer: UploadWriter }> {
     const file = await this.#driver.createWriter(uploadPath(this.name, id));
     return { id, writer: UploadWriter.fresh(file, algorithm) };
   }

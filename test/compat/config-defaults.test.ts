@@ -37,6 +37,7 @@ describe('defaults', () => {
         commit: true,
         maxRepos: 0,
         fastRestart: false,
+        quotas: [],
         subPaths: undefined,
         readOnly: false,
         minFreeSpace: { unit: 'bytes', amount: 268_435_456 },

@@ -51,6 +51,29 @@ describe('a configuration is refused for', () => {
       'storage.gcTimeWindow',
       /^invalid gcTimeWindow/,
     ],
+    [
+      'a quota of what is no prefix',
+      storage({ quotas: [{ prefix: 'Team/*', maxBytes: '1Gi' }] }),
+      'storage.quotas[0].prefix',
+      /^no repository begins with "Team\/\*": write whole components/,
+    ],
+    [
+      'two quotas of one prefix',
+      storage({
+        quotas: [
+          { prefix: 'team', maxBytes: '1Gi' },
+          { prefix: 'team/', maxBytes: '2Gi' },
+        ],
+      }),
+      'storage.quotas[1].prefix',
+      /^"team\/" has a quota already, in entry 0/,
+    ],
+    [
+      'a quota without a size',
+      storage({ quotas: [{ prefix: 'team', maxBytes: 'much' }] }),
+      'storage.quotas[0].maxBytes',
+      /much/,
+    ],
     ['an empty duration', storage({ gcDelay: '' }), 'storage.gcDelay', /is not a duration/],
     ['a duration without a unit', storage({ gcDelay: '10' }), 'storage.gcDelay', /is not a duration/],
     ['a duration in days', storage({ gcDelay: '7d' }), 'storage.gcDelay', /"24h"/],

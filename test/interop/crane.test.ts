@@ -159,4 +159,23 @@ describe('crane', { skip: await skipWithoutGoTool('crane') }, () => {
     assert.notEqual(again.exitCode, 0);
     assert.equal(await digestOfTag(registry, 'crane/delete-digest', image.digest), null);
   });
+
+  test('prints why a quota refuses a push', { skip: onlyOurs }, async () => {
+    const tools = await toolsImage();
+    const limited = await openRegistry({ storage: { quotas: [{ prefix: 'small', maxBytes: 1000 }] } });
+    try {
+      const pushed = await tryProgram(goTool('crane'), [
+        'push',
+        tools.folder,
+        `${limited.host}/small/tools:1`,
+      ]);
+      assert.notEqual(pushed.exitCode, 0);
+      assert.match(
+        pushed.stderr,
+        /DENIED: the quota of "small" is 1000 B, of which .*: there is no room for /,
+      );
+    } finally {
+      await limited.stop();
+    }
+  });
 });

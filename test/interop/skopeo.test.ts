@@ -152,4 +152,19 @@ describe('skopeo', { skip: await skipWithout('skopeo') }, () => {
     await copy('--preserve-digests', stored, `oci:${workspace.file('from-disk')}:1`);
     await assertInLayout(workspace.file('from-disk'), image);
   });
+
+  test('prints why a quota refuses a push', { skip: onlyOurs }, async () => {
+    const limited = await openRegistry({ storage: { quotas: [{ prefix: 'small', maxBytes: 1000 }] } });
+    try {
+      const target = `docker://${limited.host}/small/tools:1`;
+      const pushed = await tryProgram('skopeo', ['copy', '--quiet', ...plainHttp, ociName(tools), target]);
+      assert.notEqual(pushed.exitCode, 0);
+      assert.match(
+        pushed.stderr,
+        /denied: the quota of .?"small.?" is 1000 B, of which .*: there is no room for /,
+      );
+    } finally {
+      await limited.stop();
+    }
+  });
 });

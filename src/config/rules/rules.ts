@@ -29,7 +29,14 @@ import {
   warnOfEmptyExtensions,
 } from './extensions.ts';
 import { checkClientAuth, checkCluster, checkHttp, checkScheduler, checkTls } from './http.ts';
-import { checkCache, checkGc, checkRemoteStorage, checkRootDirectory, checkRoutes } from './storage.ts';
+import {
+  checkCache,
+  checkGc,
+  checkQuotas,
+  checkRemoteStorage,
+  checkRootDirectory,
+  checkRoutes,
+} from './storage.ts';
 import { checkStoresApart } from './stores-apart.ts';
 import { checkDownloadDir, checkSync, warnOfRetentionOverlap } from './sync.ts';
 import { readLdapCredentials, readOpenidCredentials, readSessionKeys } from './secret-files.ts';
@@ -57,6 +64,7 @@ export const rules: readonly Rule[] = [
   checkRootDirectory,
   checkRoutes,
   checkGc,
+  checkQuotas,
   checkHtpasswd,
   checkLdap,
   checkMtls,

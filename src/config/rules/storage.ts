@@ -1,5 +1,6 @@
 import { parseTimeWindow } from '#lib/time-window';
 import { formatGoDuration } from '#lib/go-duration';
+import { parseRepoPrefix } from '#oci/repo-prefix';
 import type { Path } from '../problems.ts';
 import {
   givenAt,
@@ -178,5 +179,30 @@ export const checkRoutes: Rule = ({ config, report }) => {
     const shape = 'a slash and one first segment of names, such as "/team"';
     const message = `no repository goes to "${route}": a route is ${shape}`;
     report.warn(['storage', 'subPaths', route], message);
+  }
+};
+
+const quotasMax = 1000;
+
+export const checkQuotas: Rule = ({ config, report }) => {
+  const { quotas } = config.storage;
+  if (quotas.length > quotasMax)
+    report.error(
+      ['storage', 'quotas'],
+      `there are ${quotas.length} quotas; at most ${quotasMax} are counted`,
+    );
+  const seen = new Map<string, number>();
+  for (const [at, { prefix: text, maxBytes }] of quotas.entries()) {
+    const path = ['storage', 'quotas', at, 'prefix'];
+    const prefix = parseRepoPrefix(text);
+    if (prefix === null)
+      report.error(
+        path,
+        `no repository begins with "${text}": write whole components, such as "team" or "team/app"`,
+      );
+    const same = prefix === null ? undefined : seen.get(prefix);
+    if (same !== undefined) report.error(path, `"${text}" has a quota already, in entry ${same}`);
+    if (prefix !== null) seen.set(prefix, at);
+    if (maxBytes < 0) report.error(['storage', 'quotas', at, 'maxBytes'], 'a quota cannot be negative');
   }
 };

@@ -1,5 +1,17 @@
 import { z } from 'zod';
-import { duration, flag, freeSpace, hours, integer, key, seconds, section, text, textList } from './key.ts';
+import {
+  duration,
+  flag,
+  freeSpace,
+  hours,
+  integer,
+  key,
+  seconds,
+  section,
+  size,
+  text,
+  textList,
+} from './key.ts';
 import { cacheDriver, storageDriver } from './drivers.ts';
 
 const mebibyte = 1_048_576;
@@ -128,6 +140,21 @@ export const storageSection = () =>
     subPaths: key(
       z.record(z.string(), subPath()).default({}),
       'Stores of their own for repositories below a first segment: `/team` holds `team/...`.',
+    ),
+    quotas: key(
+      z
+        .array(
+          section({
+            prefix: key(
+              text(),
+              'The repositories that count: `team` or `team/` for `team` and all below it; an empty text for all.',
+            ),
+            maxBytes: key(size(), 'The bytes that they may hold together, such as `10Gi`.'),
+          }),
+        )
+        .default([]),
+      'Limits on the bytes under prefixes of repository names; each blob counts once for each prefix.',
+      { ours: true, reloadable: true },
     ),
     readOnly: key(flag().default(false), 'Serve, and refuse every change.', { ours: true }),
     minFreeSpace: key(

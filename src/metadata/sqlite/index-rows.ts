@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementResultingChanges, StatementSync } from 'nod
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import type { BlobRow, EntryRow, NewManifest, RepositoryState } from '../index-contract.ts';
+import { QuotaRows } from './quota-rows.ts';
 
 type StatementName = keyof typeof STATEMENTS;
 
@@ -31,6 +32,7 @@ const STATEMENTS = {
   copyReferences: `INSERT OR IGNORE INTO refs SELECT ?2, parent, digest, role, media_type
     FROM refs WHERE repo = ?1 AND parent = ?3`,
   addBlob: 'INSERT OR REPLACE INTO blobs (repo, digest, size_bytes) VALUES (?, ?, ?)',
+  blobSize: 'SELECT size_bytes FROM blobs WHERE repo = ? AND digest = ?',
   removeBlob: 'DELETE FROM blobs WHERE repo = ? AND digest = ?',
   removeBlobsOf: 'DELETE FROM blobs WHERE repo = ?',
   sliceEntries: `DELETE FROM entries WHERE repo = ?1
@@ -43,11 +45,14 @@ const STATEMENTS = {
 
 /** The writing statements of the index, prepared once and named. Ids are those of `repositories`. */
 export class IndexRows {
+  /** To be told of each change of `blobs`. */
+  readonly quotas: QuotaRows;
   #db: DatabaseSync;
   #statements: Record<StatementName, StatementSync>;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
+    this.quotas = new QuotaRows(db);
     const prepared = Object.entries(STATEMENTS).map(([name, sql]) => [name, db.prepare(sql)]);
     this.#statements = Object.fromEntries(prepared) as Record<StatementName, StatementSync>;
   }
@@ -130,13 +135,25 @@ export class IndexRows {
   }
 
   addBlob(repo: RepoName, blob: BlobRow): number {
-    return changes(this.#statements.addBlob.run(repo, blob.digest, blob.sizeBytes));
+    const counts = this.quotas.counts(repo);
+    const beforeBytes = counts ? this.#blobSize(repo, blob.digest) : null;
+    const added = changes(this.#statements.addBlob.run(repo, blob.digest, blob.sizeBytes));
+    if (counts) this.quotas.added(repo, blob, beforeBytes);
+    return added;
   }
 
   removeBlob(repo: RepoName, digest: Digest): number {
-    return changes(this.#statements.removeBlob.run(repo, digest));
+    const sizeBytes = this.quotas.counts(repo) ? this.#blobSize(repo, digest) : null;
+    const removed = changes(this.#statements.removeBlob.run(repo, digest));
+    if (sizeBytes !== null) this.quotas.removed(repo, { digest, sizeBytes });
+    return removed;
   }
 
+  #blobSize(repo: RepoName, digest: Digest): number | null {
+    return (this.#statements.blobSize.get(repo, digest)?.size_bytes as number | undefined) ?? null;
+  }
+
+  /** Removes the blobs of a repository that nothing counts. */
   removeBlobsOf(repo: RepoName): number {
     return changes(this.#statements.removeBlobsOf.run(repo));
   }

@@ -1,6 +1,7 @@
 import { INDEX_DAMAGE_MIGRATION } from './damage-rows.ts';
 import { GARBAGE_DETAIL_MIGRATION, GARBAGE_MIGRATION } from './garbage-rows.ts';
 import type { Migration } from './migrations.ts';
+import { QUOTA_MIGRATION } from './quota-rows.ts';
 
 /**
  * The index's tables. A repository's rows hang on its id; a new id is filled beside the old one and takes the
@@ -75,4 +76,5 @@ export const INDEX_MIGRATIONS: readonly Migration[] = [
   GARBAGE_MIGRATION,
   GARBAGE_DETAIL_MIGRATION,
   INDEX_DAMAGE_MIGRATION,
+  QUOTA_MIGRATION,
 ];

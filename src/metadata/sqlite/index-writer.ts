@@ -4,6 +4,7 @@ import type { Digest } from '#oci/digest';
 import type { ReferenceRole } from '#oci/manifest';
 import type { Reference, Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
+import type { RepoPrefix } from '#oci/repo-prefix';
 import type {
   BlobRow,
   EntryRow,
@@ -17,6 +18,7 @@ import type {
 } from '../index-contract.ts';
 import type { DamagePlace, DamageRow } from '../damage-contract.ts';
 import type { CandidateRow, TombstoneRow } from '../garbage-contract.ts';
+import type { PrefixUsage, QuotaCertainty } from '../quota-contract.ts';
 import { GarbageRows } from './garbage-rows.ts';
 import { inDigestOrder } from './digest-order.ts';
 import { SqliteIndexReader } from './index-reader.ts';
@@ -39,6 +41,7 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
   #known: StatementSync;
   #holders: StatementSync;
   #holdersOf: StatementSync;
+  #nth: StatementSync;
   #subject: StatementSync;
   #unread: StatementSync;
 
@@ -65,6 +68,9 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
       WHERE (digest, repo) > (?, ?) ORDER BY digest, repo LIMIT ?`);
     this.#holdersOf = db.prepare(
       'SELECT repo FROM blobs WHERE digest = ? AND repo > ? ORDER BY repo LIMIT ?',
+    );
+    this.#nth = db.prepare(
+      `SELECT 1 FROM repositories WHERE name > '' AND entry_count > 0 ORDER BY name LIMIT 1 OFFSET ?`,
     );
     this.#subject = db.prepare(`SELECT m.subject FROM repositories r
       JOIN manifests m ON m.repo = r.id AND m.digest = ?2 WHERE r.name = ?1`);
@@ -128,11 +134,21 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
   }
 
   async removeRepository(repo: RepoName): Promise<void> {
+    if (this.#rows.quotas.counts(repo)) await this.#removeCountedBlobs(repo);
     const id = this.#rows.transaction(() => {
       this.#rows.removeBlobsOf(repo);
       return this.#rows.takeName(repo, null);
     });
     if (id !== null) await this.#removeRows(id);
+  }
+
+  async #removeCountedBlobs(repo: RepoName): Promise<void> {
+    for (;;) {
+      const blobs = this.#rows.quotas.blobsOf(repo, { after: '', limit: SLICE_ROWS });
+      if (blobs.length === 0) return;
+      await this.#inSlices(blobs, ({ digest }) => this.#rows.removeBlob(repo, digest));
+      await nextTurn();
+    }
   }
 
   async addBlobs(repo: RepoName, blobs: readonly BlobRow[]): Promise<void> {
@@ -187,6 +203,10 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
       this.#garbage.removeTombstone(repo, blob.digest);
       this.#garbage.addCandidate({ repo, what: blob.digest, sinceMs: nowMs });
     });
+  }
+
+  async hasRepositories(count: number): Promise<boolean> {
+    return count <= 0 || this.#nth.get(count - 1) !== undefined;
   }
 
   async listKnownRepositories(page: PageOptions): Promise<RepoName[]> {
@@ -274,6 +294,52 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
 
   async reviveReferenced(repo: RepoName): Promise<void> {
     this.#rows.transaction(() => this.#garbage.reviveReferenced(repo));
+  }
+
+  // --- quotas ---
+
+  async setCountedPrefixes(prefixes: readonly RepoPrefix[]): Promise<void> {
+    const { quotas } = this.#rows;
+    this.#rows.transaction(() => {
+      for (const prefix of quotas.prefixes) if (!prefixes.includes(prefix)) quotas.drop(prefix);
+      for (const prefix of prefixes) if (!quotas.prefixes.includes(prefix)) quotas.add(prefix);
+    });
+    quotas.reload();
+    try {
+      while (this.#rows.transaction(() => quotas.removeDropped(SLICE_ROWS))) await nextTurn();
+      while (this.#rows.transaction(() => quotas.countSlice(SLICE_ROWS))) await nextTurn();
+    } catch (error) {
+      quotas.reload();
+      throw error;
+    }
+  }
+
+  async listPrefixUsage(): Promise<PrefixUsage[]> {
+    return this.#rows.quotas.usage();
+  }
+
+  async prefixUsedBytes(prefix: RepoPrefix): Promise<number> {
+    return this.#rows.quotas.usedBytes(prefix);
+  }
+
+  async isUnderPrefix(prefix: RepoPrefix, digest: Digest): Promise<boolean> {
+    return this.#rows.quotas.isUnder(prefix, digest);
+  }
+
+  async setCertainty(prefixes: readonly RepoPrefix[], certainty: QuotaCertainty): Promise<void> {
+    this.#rows.transaction(() => {
+      for (const prefix of prefixes) this.#rows.quotas.setCertainty(prefix, certainty);
+    });
+    // Only in the journal it may be lost in a power cut, and what was unsure would be trusted.
+    this.db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  }
+
+  async listBlobs(repo: RepoName, page: { after: Digest | ''; limit: number }): Promise<BlobRow[]> {
+    return this.#rows.quotas.blobsOf(repo, page);
+  }
+
+  async nextBlobRepository(prefix: RepoPrefix, after: RepoName | ''): Promise<RepoName | null> {
+    return this.#rows.quotas.nextRepository(prefix, after);
   }
 
   /** Writes items in transactions of about `SLICE_ROWS`; one counts as the rows that `write` says, or as one. */

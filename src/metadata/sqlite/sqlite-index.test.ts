@@ -8,6 +8,7 @@ import { damageContract, damagedIndexContract } from '../damage-contract.suite.t
 import { garbageContract } from '../garbage-contract.suite.ts';
 import { indexContract } from '../index-contract.suite.ts';
 import type { OpenedIndex } from '../index-contract.suite.ts';
+import { quotaContract } from '../quota-contract.suite.ts';
 import { indexSizeContract } from '../index-size.suite.ts';
 import { entry, image, snapshot } from '../index-samples.suite.ts';
 import type { IndexReader } from '../index-contract.ts';
@@ -36,6 +37,7 @@ async function open(): Promise<OpenedIndex> {
 
 indexContract('SQLite', open);
 garbageContract('SQLite', open);
+quotaContract('SQLite', open);
 indexSizeContract('SQLite', open);
 damagedIndexContract('SQLite', open);
 damageContract('SQLite index', async () => {

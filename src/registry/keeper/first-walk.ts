@@ -52,6 +52,7 @@ async function lookAt(repo: RepoName, parts: WalkParts): Promise<void> {
   await reported(repo, parts, async () => {
     const { hasUploads } = await store.removeStaged();
     if (hasUploads) await parts.keeper.noteUploads([repo]);
+    if (hasUploads) await parts.keeper.quotas.restoreUploads(repo);
     const [state, stat] = await Promise.all([parts.index.findRepository(repo), store.statIndex()]);
     const doubtful = state !== null && state.doubtfulUntilMs > 0;
     // No repository (yet): perhaps all that a client or a crash left of one.

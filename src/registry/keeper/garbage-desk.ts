@@ -6,6 +6,7 @@ import type { Storage } from '#storage';
 import type { Changes } from './changes.ts';
 import type { UploadRef } from './keeper-contract.ts';
 import type { Operation } from './operation.ts';
+import type { QuotaDesk } from './quota-desk.ts';
 import type { UploadLedger } from './upload-ledger.ts';
 
 export interface GarbageParts {
@@ -13,6 +14,7 @@ export interface GarbageParts {
   readonly index: IndexWriter;
   readonly changes: Changes;
   readonly ledger: UploadLedger;
+  readonly quotas: QuotaDesk;
   /** Makes a later sweep look at a blob. */
   readonly noteBlob: (repo: RepoName, digest: Digest) => Promise<void>;
   /** Hears of blobs that are gone. */
@@ -117,6 +119,7 @@ export class GarbageDesk {
       const stat = await store.statUpload(upload.id);
       if (stat !== null && isOld(stat.modifiedMs)) await store.cancelUpload(upload.id);
       else if (stat !== null) return false;
+      this.#parts.quotas.dropUpload(upload);
       gone = true;
     } finally {
       this.#parts.ledger.release(upload, gone ? null : progress);

@@ -9,6 +9,7 @@ import type { Reference, Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
 import type { UploadId } from '#oci/upload-id';
 import type { PullCount } from '#metadata';
+import type { QuotaStatus } from './quota-ledger.ts';
 import type { UserDesk } from './user-desk.ts';
 
 export interface ManifestPush {
@@ -60,6 +61,14 @@ export interface Keeper {
   claimUpload(upload: UploadRef, onRevoke: (why: RevokeReason) => void): Promise<UploadProgress | null>;
   /** Ends a claim and notes the digest so far, `null` when it is not known. */
   releaseUpload(upload: UploadRef, progress: UploadProgress | null): Promise<void>;
+  /**
+   * Promises an upload room under the quotas of its repository before its bytes are read: `neededBytes` in all, and
+   * up to `wantedBytes` where plenty is left; gives how far it may grow. Asked for nothing it proves that something is
+   * left. The promise shrinks to what is in the file when the claim ends. Throws `DENIED` with the numbers.
+   */
+  reserveUpload(upload: UploadRef, neededBytes: number, wantedBytes: number): Promise<number>;
+  /** The quotas in force and how they stand. */
+  quotaStatus(): Promise<readonly QuotaStatus[]>;
   /** Gives a claimed upload, durable and proven, its name as a blob, and ends the claim. */
   finishUpload(
     upload: UploadRef,

@@ -17,6 +17,10 @@ import type { IndexChunks } from './index-chunks.ts';
 import type { Keeper, ManifestPush, RevokeReason, UploadProgress, UploadRef } from './keeper-contract.ts';
 import type { Operation, Plan } from './operation.ts';
 import { RecordJournal } from './record-journal.ts';
+import { QuotaCounting } from './quota-counting.ts';
+import type { QuotaStatus } from './quota-ledger.ts';
+import { QuotaDesk } from './quota-desk.ts';
+import { RepositoryLimit } from './repository-limit.ts';
 import type { QueueParts } from './repository-queue.ts';
 import { RepositoryWatches } from './repository-watches.ts';
 import { RetentionDesk } from './retention-desk.ts';
@@ -33,6 +37,8 @@ export interface KeeperParts {
   readonly nowMs?: () => number;
   /** Room to be given up for deletes on a full disk. */
   readonly reserve?: DiskReserve;
+  /** Repositories at most; absent or 0: no limit. */
+  readonly maxRepos?: number;
 }
 
 /** Serialised index files held in memory, all repositories together. */
@@ -51,6 +57,10 @@ export class LocalKeeper implements Keeper {
   readonly retention: RetentionDesk;
   /** What is known to be damaged. */
   readonly damage: DamageDesk;
+  /** What is counted for quotas, and which are in force. */
+  readonly quotas: QuotaCounting;
+  #quotaDesk: QuotaDesk;
+  #repositoryLimit: RepositoryLimit;
   #storage: Storage;
   #index: IndexWriter;
   #records: Records;
@@ -75,9 +85,10 @@ export class LocalKeeper implements Keeper {
     this.#sharing = new BlobSharing(parts.storage, parts.index);
     this.users = localUserDesk(parts.records.accounts);
     this.#journal = new RecordJournal(parts.records, (problem) => {
-      // About no repository in particular: parsed, there would have to be one.
-      parts.report('' as RepoName, null, problem);
+      parts.report('', null, problem);
     });
+    this.#quotaDesk = new QuotaDesk(parts);
+    this.#repositoryLimit = new RepositoryLimit(parts.index, parts.maxRepos ?? 0);
     const queueParts: QueueParts = {
       index: parts.index,
       group: new CommitGroup(parts.index),
@@ -87,6 +98,8 @@ export class LocalKeeper implements Keeper {
       watches: this.#watches,
       onCommit: (repo, operation, plan) => this.#record(repo, operation, plan),
       onRemoved: (repo: RepoName, digests: readonly Digest[]) => this.damage.forget(repo, digests),
+      countsBytes: (repo) => this.#quotaDesk.covers(repo),
+      onOutsideChange: (repo) => this.quotas.noteOutsideChange(repo),
     };
     this.#changes = new Changes(parts.storage, queueParts, this.#reserve);
     const desk = { storage: parts.storage, index: parts.index, changes: this.#changes };
@@ -98,12 +111,19 @@ export class LocalKeeper implements Keeper {
       report: parts.report,
       nowMs: this.#nowMs,
     });
+    this.quotas = new QuotaCounting({
+      ...desk,
+      desk: this.#quotaDesk,
+      report: (path, error) =>
+        parts.report(path, null, `the bytes of a quota could not be counted: ${String(error)}`),
+    });
     this.garbage = new GarbageDesk({
       ...desk,
       ledger: this.#ledger,
       noteBlob: (repo, digest) => this.#noteBlob(repo, digest),
       noteUploads: (repos) => this.noteUploads(repos),
       onRemoved: (repo, digests) => this.damage.forget(repo, digests),
+      quotas: this.#quotaDesk,
     });
     this.retention = new RetentionDesk({
       changes: this.#changes,
@@ -129,20 +149,25 @@ export class LocalKeeper implements Keeper {
   }
 
   async releaseUpload(upload: UploadRef, progress: UploadProgress | null): Promise<void> {
-    this.#ledger.release(upload, progress);
+    try {
+      // Before the claim ends, since whoever claims it next is promised more.
+      await this.#quotaDesk.settleUpload(upload);
+    } finally {
+      this.#ledger.release(upload, progress);
+    }
+  }
+
+  reserveUpload(upload: UploadRef, neededBytes: number, wantedBytes: number): Promise<number> {
+    return this.#quotaDesk.reserveUpload(upload, neededBytes, wantedBytes);
+  }
+
+  quotaStatus(): Promise<QuotaStatus[]> {
+    return this.quotas.status();
   }
 
   async finishUpload(upload: UploadRef, blob: { digest: Digest; sizeBytes: number }): Promise<void> {
-    const store = this.#storage.repository(upload.repo);
     try {
-      await this.#changes.onBlob(upload.repo, blob.digest, async () => {
-        await this.#noteBlob(upload.repo, blob.digest);
-        const linked = await this.#sharing.share(upload.repo, blob, {
-          place: () => store.finishUpload(upload.id, blob.digest),
-          record: () => this.#recordBlob(upload.repo, blob),
-        });
-        if (linked) await this.#discard(upload);
-      });
+      await this.#quotaDesk.whileFinishing(upload, blob.sizeBytes, () => this.#name(upload, blob));
     } catch (error) {
       if (error instanceof StorageError && error.fault === 'missing') {
         throw new RegistryError('BLOB_UPLOAD_UNKNOWN', { detail: { session_id: upload.id }, cause: error });
@@ -150,6 +175,20 @@ export class LocalKeeper implements Keeper {
       throw error;
     }
     this.#ledger.forget(upload);
+  }
+
+  /** Gives the bytes of an upload their name. */
+  #name(upload: UploadRef, blob: { digest: Digest; sizeBytes: number }): Promise<void> {
+    const { repo, id } = upload;
+    const store = this.#storage.repository(repo);
+    return this.#changes.onBlob(repo, blob.digest, async () => {
+      await this.#noteBlob(repo, blob.digest);
+      const linked = await this.#sharing.share(repo, blob, {
+        place: () => store.finishUpload(id, blob.digest),
+        record: () => this.#recordBlob(repo, blob),
+      });
+      if (linked) await this.#discard(upload);
+    });
   }
 
   /** Removes the bytes of an upload that are stored elsewhere. */
@@ -167,7 +206,7 @@ export class LocalKeeper implements Keeper {
     try {
       return await this.#storage.repository(upload.repo).cancelUpload(upload.id);
     } finally {
-      this.#ledger.forget(upload);
+      await this.releaseUpload(upload, null);
     }
   }
 
@@ -180,12 +219,15 @@ export class LocalKeeper implements Keeper {
     if ((await this.#index.whyAbsent(from, digest)) !== null) return false;
     const { sizeBytes } = found;
     const target = this.#storage.repository(repo);
-    return this.#changes.onBlob(repo, digest, async () => {
+    const mount = async (): Promise<boolean> => {
       await this.#noteBlob(repo, digest);
       return this.#sharing.exclusively(repo, digest, () =>
         this.#mount({ target, source, digest, sizeBytes }),
       );
-    });
+    };
+    return this.#quotaDesk.whileAdding(repo, { digest, sizeBytes }, () =>
+      this.#changes.onBlob(repo, digest, mount),
+    );
   }
 
   async #mount(mount: {
@@ -239,8 +281,11 @@ export class LocalKeeper implements Keeper {
   // --- manifests ---
 
   async pushManifest(push: ManifestPush): Promise<void> {
-    await this.#changes.change(push.repo, { kind: 'push', push });
-    await this.damage.pushed(push.repo, push.digest);
+    const { repo, digest } = push;
+    const blob = { digest, sizeBytes: push.bytes.length };
+    const commit = (): Promise<void> => this.#changes.change(repo, { kind: 'push', push });
+    await this.#repositoryLimit.whilePushing(repo, () => this.#quotaDesk.whileAdding(repo, blob, commit));
+    await this.damage.pushed(repo, digest);
     await this.#journal.flushWhenFull();
   }
 
@@ -292,6 +337,7 @@ export class LocalKeeper implements Keeper {
   async close(): Promise<void> {
     clearInterval(this.#flushTimer);
     await this.damage.close();
+    await this.quotas.close();
     await this.#journal.flush();
   }
 }

@@ -15,7 +15,9 @@ export interface MirrorParts {
   /** Who must hear of what another tool changed. */
   readonly watches: RepositoryWatches;
   /** Hears of damage and of files that cannot be used. */
-  readonly report: (repo: RepoName, digest: string | null, problem: string) => void;
+  readonly report: (repo: string, digest: string | null, problem: string) => void;
+  /** Hears of repositories that another tool changed, whose blobs the index may not know all. */
+  readonly onOutsideChange?: (repo: RepoName) => void;
 }
 
 /**
@@ -76,6 +78,7 @@ export class LayoutMirror {
   /** What another tool changed may have left garbage of which nobody was told. */
   async #noteWhole(): Promise<void> {
     await this.#parts.index.addCandidates([{ repo: this.#store.name, what: WHOLE_REPOSITORY, sinceMs: 0 }]);
+    this.#parts.onOutsideChange?.(this.#store.name);
   }
 
   /** index.json; `null` when there is nothing to be read, which is noted. */

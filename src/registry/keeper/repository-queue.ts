@@ -8,10 +8,10 @@
  * names any more removed -> answers. A fault before index.json was replaced leaves the repository as it was; when
  * the index cannot commit after it, the file is put back; after a crash in between, the index is read from the file.
  */
-import type { RepositoryState } from '#metadata';
+import type { BlobRow, RepositoryState } from '#metadata';
 import type { Digest } from '#oci/digest';
-import type { RepoName } from '#oci/repo-name';
 import { RegistryError } from '#oci/errors';
+import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
 import type { RepositoryStore } from '#storage';
 import type { CommitGroup } from './commit-group.ts';
@@ -30,6 +30,8 @@ export interface QueueParts extends MirrorParts {
   readonly onCommit: (repo: RepoName, operation: Operation, plan: Plan) => void;
   /** Hears of files that are removed. */
   readonly onRemoved: (repo: RepoName, digests: readonly Digest[]) => Promise<void>;
+  /** Whether the bytes of a repository are counted: then the index knows its manifests as blobs too. */
+  readonly countsBytes?: (repo: RepoName) => boolean;
 }
 
 interface Job {
@@ -202,9 +204,9 @@ export class RepositoryQueue {
   ): Promise<void> {
     const { index, group } = this.#parts;
     const store = this.#store;
-    const found = plans.flatMap((plan) => plan.foundBlobs);
-    if (found.length > 0) await index.addBlobs(store.name, found);
     const manifests = plans.flatMap(({ manifestBytes }) => (manifestBytes === null ? [] : [manifestBytes]));
+    const found = [...plans.flatMap((plan) => plan.foundBlobs), ...this.#counted(manifests)];
+    if (found.length > 0) await index.addBlobs(store.name, found);
     // Noted before it is there: what a fault or a crash leaves behind must be found again.
     await this.#note(manifests.map(({ digest }) => digest));
     await Promise.all(manifests.map(({ digest, bytes }) => store.putManifest(digest, bytes)));
@@ -247,6 +249,12 @@ export class RepositoryQueue {
       await store.removeLayout();
       await this.#mirror.forget();
     }
+  }
+
+  /** Manifests as blobs, where their bytes count toward a quota. */
+  #counted(manifests: readonly NonNullable<Plan['manifestBytes']>[]): BlobRow[] {
+    if (this.#parts.countsBytes?.(this.#store.name) !== true) return [];
+    return manifests.map(({ digest, bytes }) => ({ digest, sizeBytes: bytes.length }));
   }
 
   /**

@@ -3,12 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { NO_AUDIT } from '#lib/audit-log';
-import type { IndexWriter } from '#metadata';
 import type { StorageDriver } from '#storage';
 import { DedupePass, SettledRepositories, Sweep, SweepClock, emptyPassReport, emptyReport } from '#tasks';
 import type { GcSettings, PassParts, PassReport, SweepParts, SweepReport } from '#tasks';
 import { openRegistry } from '../support/opened-registry.ts';
-import type { OpenedRegistry } from '../support/opened-registry.ts';
+import type { OpenOptions, OpenedRegistry } from '../support/opened-registry.ts';
 import { DatedDriver } from './dated-driver.ts';
 
 export const DELAY_MS = 3_600_000;
@@ -43,29 +42,35 @@ const settings: GcSettings = {
   rulesOf: () => ({ deleteUntagged: true, deleteReferrers: true }),
 };
 
+type CollectedOptions = Pick<OpenOptions, 'wrapIndex' | 'quotas' | 'dedupe'>;
+
 /** A registry whose garbage a test collects, step by step or at once, by a clock of its own. */
 export class CollectedRegistry {
   readonly clock = new TestClock();
   readonly root: string;
   readonly driver: DatedDriver;
-  readonly #wrapIndex: ((index: IndexWriter) => IndexWriter) | undefined;
+  readonly #options: CollectedOptions;
   #opened: OpenedRegistry | null = null;
   #sweepClock = new SweepClock(this.clock);
   #settled = new SettledRepositories();
 
-  private constructor(root: string, driver: StorageDriver, wrapIndex?: (index: IndexWriter) => IndexWriter) {
+  private constructor(root: string, driver: StorageDriver, options: CollectedOptions) {
     this.root = root;
     this.driver = new DatedDriver(driver, this.clock.nowMs);
-    this.#wrapIndex = wrapIndex;
+    this.#options = options;
   }
 
   /** `make` gives the driver for a folder that is gone after `remove`. */
   static async open(
     make: (root: string) => StorageDriver,
-    wrapIndex?: (index: IndexWriter) => IndexWriter,
+    wrapIndex?: CollectedOptions['wrapIndex'],
+    more: CollectedOptions = {},
   ): Promise<CollectedRegistry> {
     const root = await mkdtemp(join(tmpdir(), 'zot-gc-'));
-    const collected = new CollectedRegistry(root, make(root), wrapIndex);
+    const collected = new CollectedRegistry(root, make(root), {
+      ...more,
+      ...(wrapIndex === undefined ? {} : { wrapIndex }),
+    });
     await collected.start();
     return collected;
   }
@@ -77,8 +82,8 @@ export class CollectedRegistry {
 
   async start(): Promise<void> {
     const { root, driver } = this;
-    const wrap = this.#wrapIndex === undefined ? {} : { wrapIndex: this.#wrapIndex };
-    this.#opened = await openRegistry({ root, driver, durable: false, nowMs: this.clock.nowMs, ...wrap });
+    const options = { root, driver, durable: false, nowMs: this.clock.nowMs, ...this.#options };
+    this.#opened = await openRegistry(options);
     this.#sweepClock = new SweepClock(this.clock);
     this.#settled = new SettledRepositories();
   }

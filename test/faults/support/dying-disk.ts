@@ -26,8 +26,8 @@ export const INDEX_CHANGES: readonly string[] = [
   'clampTimes',
   'shiftTimes',
   'reviveReferenced',
-  'shiftTimes',
-  'reviveReferenced',
+  'setCountedPrefixes',
+  'setCertainty',
 ];
 
 /**

@@ -2,7 +2,9 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openIndexForWriting, openRecords } from '#metadata';
 import type { IndexWriter, Records } from '#metadata';
+import { isUnder } from '#oci/repo-prefix';
 import { LocalKeeper, Registry, noHooks, walkStorage } from '#registry';
+import type { Quota } from '#registry';
 import { OWN_FOLDER, Storage } from '#storage';
 import type { StorageDriver } from '#storage';
 
@@ -15,6 +17,8 @@ export interface OpenedRegistry {
   /** Damage that was reported: repository, digest, problem. */
   readonly reports: string[];
   close(): Promise<void>;
+  /** Closes the databases alone, as the kernel does when a process dies. */
+  abandon(): Promise<void>;
 }
 
 export interface OpenOptions {
@@ -28,6 +32,8 @@ export interface OpenOptions {
   readonly subPaths?: Readonly<Record<string, StorageDriver>>;
   /** Instead of the clock of the machine. */
   readonly nowMs?: () => number;
+  /** Limits on bytes; their counts are compared with the files before it is open. */
+  readonly quotas?: readonly Quota[];
   /** Stands between the keeper and its index. */
   readonly wrapIndex?: (index: IndexWriter) => IndexWriter;
 }
@@ -50,7 +56,7 @@ export async function openRegistry(options: OpenOptions): Promise<OpenedRegistry
   const report = (repo: string, digest: string | null, problem: string): void => {
     reports.push(`${repo} ${digest ?? ''} ${problem}`);
   };
-  const { nowMs = Date.now } = options;
+  const { nowMs = Date.now, quotas = [] } = options;
   const keeper = new LocalKeeper({ storage, index, records, report, nowMs });
   await keeper.damage.join();
   const registry = new Registry({
@@ -59,10 +65,12 @@ export async function openRegistry(options: OpenOptions): Promise<OpenedRegistry
     keeper,
     hooks: noHooks(),
     readOnly: false,
+    isUnderQuota: (repo) => quotas.some(({ prefix }) => isUnder(repo, prefix)),
     uploadKey: Buffer.alloc(32),
     spaceLimit: { bytes: 0, share: 0 },
     report: (problem, error) => reports.push(`${problem}: ${String(error)}`),
   });
+  const { before, beside } = await keeper.quotas.open(quotas);
   await walkStorage({
     storage,
     index,
@@ -72,6 +80,7 @@ export async function openRegistry(options: OpenOptions): Promise<OpenedRegistry
     signal: new AbortController().signal,
   });
   keeper.markWalked();
+  await keeper.quotas.compare([...before, ...beside]);
   return {
     registry,
     keeper,
@@ -82,6 +91,10 @@ export async function openRegistry(options: OpenOptions): Promise<OpenedRegistry
     close: async () => {
       await registry.close();
       await keeper.close();
+      await index.close();
+      await records.close();
+    },
+    abandon: async () => {
       await index.close();
       await records.close();
     },
