@@ -1,4 +1,4 @@
-import { byteSize } from './byte-text.ts';
+import { byteSize } from '#lib/byte-text';
 import type { CommandIo } from './command.ts';
 import { runControl } from './control.ts';
 

@@ -83,7 +83,7 @@ for (const workers of [1, 2]) {
       );
     });
 
-    it('are never exceeded by uploads that do not say how long they are; what is refused leaves no room taken', async () => {
+    it('are never exceeded by uploads of unknown length, and those that are refused hold nothing', async () => {
       const upload = async (at: number): Promise<Answer> => {
         const { digest, bytes } = mebibyte(`chunks ${at}`);
         const begun = await send('POST', '/v2/chunks/app/blobs/uploads/');
