@@ -8,7 +8,7 @@ import { serveRegistry, type Served } from './support/served.ts';
 let served: Served;
 const image = imageOf('routes');
 before(async () => {
-  served = await serveRegistry();
+  served = await serveRegistry({ storage: { quotas: [{ prefix: 'other', maxBytes: '1Gi' }] } });
   await pushImage(served, 'r', image, 'latest');
 });
 after(() => served.close());
@@ -26,6 +26,7 @@ const table: readonly [target: string, outcomes: string][] = [
   ['/v2/', '200 200 - - - - 204'],
   ['/v2/_catalog', '200 - - - - - 204'],
   ['/v2/_oci/ext/discover', '200 - - - - - 204'],
+  ['/v2/_zot/ext/quotas', '200 - - - - - 204'],
   ['/v2/r/tags/list', '200 - - - - - 204'],
   [`/v2/r/referrers/${missing}`, '200 - - - - - 204'],
   ['/v2/r/manifests/absent', '404 404 - 415 - 404 204'],
