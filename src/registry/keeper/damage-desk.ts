@@ -193,6 +193,11 @@ export class DamageDesk {
     return mended;
   }
 
+  /** Mends all damaged copies of a content from a repository where it was just found to be sound. */
+  mendOthers(from: RepoName, digest: Digest, onRead: ReadPacer): Promise<void> {
+    return this.#mending.mendOthers(from, digest, onRead);
+  }
+
   /**
    * Sound bytes were just given this name, under the lock of their digest: damage that was known of it is over, and
    * copies elsewhere can be mended from it.

@@ -37,7 +37,7 @@ export class DedupeDesk {
     const store = storage.repository(repo);
     return changes.onBlob(repo, digest, async () => {
       if ((await store.statBlob(digest))?.fingerprint !== copied) return false;
-      if (await index.isTombstoned(repo, digest)) return false;
+      if ((await index.whyAbsent(repo, digest)) !== null) return false;
       await store.placeCopy(copy, digest);
       return true;
     });

@@ -87,7 +87,7 @@ describe('a pass with dedupe on', () => {
     assert.deepEqual(await sizes(), [4]);
     assert.equal(report?.mended, 1);
     assert.ok((report?.damaged ?? 0) >= 1);
-    assert.ok(store.messages().some((text) => text.startsWith('the blob is damaged')));
+    assert.ok(store.opened.reports.some((text) => text.includes('the stored content is damaged')));
   });
 
   test('mends every name of a damaged file that repositories share', async () => {

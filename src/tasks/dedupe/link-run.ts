@@ -3,8 +3,9 @@ import type { RepoName } from '#oci/repo-name';
 import type { RelinkResult } from '#registry';
 import type { FileStat } from '#storage';
 import type { TaskContext } from '../scheduler.ts';
+import { countDamaged } from './damaged-copies.ts';
 import type { DigestRun, PassParts, PassReport } from './pass-parts.ts';
-import { isWhole } from './whole.ts';
+import { pauseOrStop } from './pass-stopped.ts';
 
 /** Copies of one digest that others are linked to: a name has at most some ten thousand links. */
 const COPIES_MAX = 16;
@@ -24,8 +25,9 @@ interface Copy {
 
 /**
  * Links the holders of one digest to one of them. Nothing is linked to before its bytes were found to have the
- * digest, and nothing is replaced before its own were read: a damaged one is reported, and mended by the link.
- * Holders that share their bytes already cost a look at each, and no reading.
+ * digest, and nothing is replaced before its own were read. A damaged file is noted as such, which all its names then
+ * are, and mended in the end from one that is whole. Holders that share their bytes already cost a look at each, and
+ * no reading.
  */
 export class LinkRun implements DigestRun {
   readonly #digest: Digest;
@@ -34,8 +36,7 @@ export class LinkRun implements DigestRun {
   readonly #report: PassReport;
   readonly #copies: Copy[] = [];
   #linked = 0;
-  /** Files whose bytes do not have the digest, by fingerprint; as many as there are copies are remembered. */
-  readonly #damaged = new Set<string>();
+  #metDamage = false;
 
   constructor(digest: Digest, parts: PassParts, context: TaskContext, report: PassReport) {
     this.#digest = digest;
@@ -54,57 +55,51 @@ export class LinkRun implements DigestRun {
   }
 
   async end(): Promise<void> {
-    if (this.#damaged.size > 0 && this.#copies.length > 0) await this.#mend();
+    if (this.#metDamage) await this.#mend();
     if (this.#linked === 0) return;
     const facts = { component: 'dedupe', digest: this.#digest, blobs: this.#linked };
     this.#parts.logger.debug(facts, 'deduping blobs for digest finished successfully');
   }
 
-  /** Looks at all holders again, since names of a damaged file may have been taken for equals. */
   async #mend(): Promise<void> {
-    const { index, storage, store } = this.#parts;
-    for (
-      let after: Parameters<typeof index.listHolders>[0]['after'] = { digest: this.#digest, repo: '' };
-      ;
-    ) {
-      const page = await index.listHolders({ after, limit: 100 });
-      for (const { digest, repo } of page) {
-        if (digest !== this.#digest || repo === '' || this.#context.signal.aborted) return;
-        if (storage.storeOf(repo) === store) await this.visit(repo);
-        await this.#context.pause();
-      }
-      const last = page.at(-1);
-      if (last === undefined) return;
-      after = last;
+    const { keeper, index } = this.#parts;
+    const before = await countDamaged(index, this.#digest);
+    this.#report.damaged += before;
+    for (const copy of this.#copies.slice()) {
+      if (!(await this.#prove(copy))) continue;
+      await keeper.damage.mendOthers(copy.repo, this.#digest, () => pauseOrStop(this.#context));
+      break;
     }
+    this.#report.mended += Math.max(0, before - (await countDamaged(index, this.#digest)));
   }
 
-  /** Files of repositories that hold the digest; what is about to be removed is none. */
+  /** The file of a holder; `null` where there is none, or one that is about to be removed or known to be damaged. */
   async #stat(repo: RepoName): Promise<FileStat | null> {
     const { storage, index } = this.#parts;
     const stat = await storage.repository(repo).statBlob(this.#digest);
-    return stat === null || (await index.isTombstoned(repo, this.#digest)) ? null : stat;
+    const why = stat === null ? null : await index.whyAbsent(repo, this.#digest);
+    if (why === 'damaged') this.#metDamage = true;
+    return why === null ? stat : null;
   }
 
   /** Links a holder to one of the copies, or makes it one; gives whether that is done. */
   async #share(repo: RepoName, stat: FileStat): Promise<boolean> {
-    let whole: boolean | null = null;
+    let isWhole = false;
     for (const copy of this.#copies.slice()) {
       if (copy.full || !(await this.#prove(copy))) continue;
-      whole ??= await this.#isWhole(repo, stat.fingerprint);
-      if (whole === null) return true;
+      isWhole ||= await this.#isWhole(repo);
+      if (!isWhole) return true;
       const result = await this.#link(repo, stat, copy);
       if (result === 'changed') return false;
-      if (result === 'refused') copy.full = true;
-      else {
-        this.#count(repo, stat, whole);
+      if (result === 'linked') {
+        this.#count(stat);
         return true;
       }
+      copy.full = true;
     }
     const { fingerprint } = stat;
-    if (!this.#damaged.has(fingerprint) && this.#copies.length < COPIES_MAX) {
-      this.#copies.push({ repo, fingerprint, proven: whole === true, full: false, synced: false });
-    }
+    if (this.#copies.length < COPIES_MAX)
+      this.#copies.push({ repo, fingerprint, proven: isWhole, full: false, synced: false });
     return true;
   }
 
@@ -123,7 +118,7 @@ export class LinkRun implements DigestRun {
       copy.synced = result === 'linked';
       copy.fingerprint = now?.fingerprint ?? '';
     }
-    if (copy.fingerprint === '') this.#copies.splice(this.#copies.indexOf(copy), 1);
+    if (copy.fingerprint === '') this.#forget(copy);
     return result;
   }
 
@@ -131,30 +126,27 @@ export class LinkRun implements DigestRun {
   async #prove(copy: Copy): Promise<boolean> {
     if (copy.proven) return true;
     const before = await this.#stat(copy.repo);
-    copy.proven = before !== null && (await this.#isWhole(copy.repo, before.fingerprint)) === true;
+    copy.proven = before !== null && (await this.#isWhole(copy.repo));
     if (copy.proven && before !== null) copy.fingerprint = before.fingerprint;
-    else this.#copies.splice(this.#copies.indexOf(copy), 1);
+    else this.#forget(copy);
     return copy.proven;
   }
 
-  async #isWhole(repo: RepoName, fingerprint: string): Promise<boolean | null> {
-    if (this.#damaged.has(fingerprint)) return false;
-    const whole = await isWhole(this.#parts.storage.repository(repo), this.#digest, this.#context);
-    if (whole !== false) return whole;
-    if (this.#damaged.size < COPIES_MAX) this.#damaged.add(fingerprint);
-    const facts = { component: 'dedupe', repository: repo, digest: this.#digest };
-    this.#parts.logger.warn(facts, 'the blob is damaged: its bytes do not have its digest');
-    this.#report.damaged += 1;
-    return false;
+  #forget(copy: Copy): void {
+    this.#copies.splice(this.#copies.indexOf(copy), 1);
   }
 
-  #count(repo: RepoName, stat: FileStat, whole: boolean): void {
+  /** Whether the bytes of a holder have the digest; those that have not are noted as damaged, with all their names. */
+  async #isWhole(repo: RepoName): Promise<boolean> {
+    const pacer = (): Promise<void> => pauseOrStop(this.#context);
+    const verdict = await this.#parts.keeper.damage.examine(repo, this.#digest, pacer);
+    if (verdict === 'damaged') this.#metDamage = true;
+    return verdict === 'sound';
+  }
+
+  #count(stat: FileStat): void {
     this.#linked += 1;
     this.#report.linked += 1;
     if (stat.names === undefined || stat.names === 1) this.#report.savedBytes += stat.sizeBytes;
-    if (whole) return;
-    this.#report.mended += 1;
-    const facts = { component: 'dedupe', repository: repo, digest: this.#digest };
-    this.#parts.logger.warn(facts, 'the damaged blob was replaced by a whole copy of another repository');
   }
 }

@@ -6,7 +6,7 @@ import type { Storage, Store } from '#storage';
 /** What a pass over the equal blobs of one store works with. */
 export interface PassParts {
   readonly storage: Storage;
-  readonly index: Pick<IndexWriter, 'listHolders' | 'isTombstoned'>;
+  readonly index: Pick<IndexWriter, 'listHolders' | 'listDamagedCopies' | 'whyAbsent'>;
   readonly keeper: LocalKeeper;
   readonly logger: Logger;
   readonly store: Store;
@@ -24,9 +24,9 @@ export interface PassReport {
   /** Blobs that were given bytes of their own. */
   copied: number;
   copiedBytes: number;
-  /** Blobs whose bytes do not have their digest. */
+  /** Blobs whose bytes were found not to have their digest. */
   damaged: number;
-  /** Of the damaged ones, those that were replaced by whole bytes. */
+  /** Of the damaged ones, those that have whole bytes again. */
   mended: number;
   /** Blobs that could not be dealt with, and are tried again by the next pass. */
   failed: number;

@@ -16,7 +16,7 @@ import type { DigestRun, PassParts, PassReport } from './pass-parts.ts';
 import { writePassState } from './pass-state.ts';
 import type { PassState } from './pass-state.ts';
 import { RestoreRun } from './restore-run.ts';
-import { PassStopped } from './whole.ts';
+import { PassStopped } from './pass-stopped.ts';
 
 const PAGE = 500;
 /** How far the pass is, is written after this many rows of the index. */

@@ -3,8 +3,9 @@ import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
 import type { BlobCopy } from '#storage';
 import type { TaskContext } from '../scheduler.ts';
+import { countDamaged } from './damaged-copies.ts';
 import type { DigestRun, PassParts, PassReport } from './pass-parts.ts';
-import { pauseOrStop } from './whole.ts';
+import { pauseOrStop } from './pass-stopped.ts';
 
 /** A name more or less changes what is looked at; the next pass has another try. */
 const ATTEMPTS_MAX = 3;
@@ -19,6 +20,7 @@ export class RestoreRun implements DigestRun {
   readonly #context: TaskContext;
   readonly #report: PassReport;
   #copied = 0;
+  #metDamage = false;
 
   constructor(digest: Digest, parts: PassParts, context: TaskContext, report: PassReport) {
     this.#digest = digest;
@@ -32,7 +34,7 @@ export class RestoreRun implements DigestRun {
     for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
       const stat = await store.statBlob(this.#digest);
       if (stat === null || (stat.names ?? 1) === 1) return;
-      if (await this.#parts.index.isTombstoned(repo, this.#digest)) return;
+      if ((await this.#parts.index.whyAbsent(repo, this.#digest)) !== null) return;
       await this.#requireRoom(stat.sizeBytes);
       const copy = await this.#copy(repo);
       if (copy === null) return;
@@ -47,6 +49,7 @@ export class RestoreRun implements DigestRun {
   }
 
   async end(): Promise<void> {
+    if (this.#metDamage) this.#report.damaged += await countDamaged(this.#parts.index, this.#digest);
     if (this.#copied === 0) return;
     const facts = { component: 'dedupe', digest: this.#digest, blobs: this.#copied };
     this.#parts.logger.debug(facts, 'restoring deduped blobs for digest finished successfully');
@@ -58,9 +61,10 @@ export class RestoreRun implements DigestRun {
     const copy = await store.copyBlob(this.#digest, () => pauseOrStop(this.#context));
     if (copy === null || copy.digest === this.#digest) return copy;
     await store.discardCopy(copy);
-    this.#report.damaged += 1;
-    const facts = { component: 'dedupe', repository: repo, digest: this.#digest };
-    this.#parts.logger.warn(facts, 'the blob is damaged: its bytes do not have its digest');
+    // Noted for all its names: none of them will be copied.
+    const pacer = (): Promise<void> => pauseOrStop(this.#context);
+    await this.#parts.keeper.damage.examine(repo, this.#digest, pacer);
+    this.#metDamage = true;
     return null;
   }
 
