@@ -1,15 +1,18 @@
-import { open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { randomBytes } from 'node:crypto';
 import { TransferRefusal } from './refusal.ts';
 import type { ByteSink } from './tar-writer.ts';
+
+const ABANDONED_MS = 60 * 60 * 1000;
 
 /**
  * Writes a file that gets its name only when `fill` has written all of it and it is durable. Nothing is left when that
  * fails.
  */
 export async function writeWhole(path: string, fill: (write: ByteSink) => Promise<void>): Promise<void> {
+  await removeAbandoned(path);
   const staged = `${path}.${randomBytes(6).toString('hex')}.part`;
   const file = await open(staged, 'wx', 0o600).catch((error: unknown) => {
     throw new TransferRefusal(`${path} cannot be written: ${messageOf(error)}`, { cause: error });
@@ -28,6 +31,19 @@ export async function writeWhole(path: string, fill: (write: ByteSink) => Promis
   } catch (error) {
     await rm(staged, { force: true });
     throw error;
+  }
+}
+
+/** Removes what writers that were killed left; one that works has written to its file lately. */
+async function removeAbandoned(path: string): Promise<void> {
+  const folder = dirname(path);
+  const prefix = `${basename(path)}.`;
+  // A folder that cannot be listed is told of when the file is made.
+  const names = await readdir(folder).catch((): string[] => []);
+  for (const name of names) {
+    if (!name.startsWith(prefix) || !/^[0-9a-f]{12}\.part$/.test(name.slice(prefix.length))) continue;
+    const found = await stat(join(folder, name));
+    if (Date.now() - found.mtimeMs > ABANDONED_MS) await rm(join(folder, name), { force: true });
   }
 }
 
