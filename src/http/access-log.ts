@@ -1,8 +1,8 @@
 import type { Socket } from 'node:net';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Refused } from '#access';
+import { writeInfo } from '#lib/logger';
 import type { Logger } from '#lib/logger';
-import type { RawResponse } from './body.ts';
 import { peerAddressOf } from './client-address.ts';
 import type { TrustedProxies } from './client-address.ts';
 
@@ -27,14 +27,6 @@ export const NAME_CHARS_MAX = 256;
 const UNSAFE = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/;
 const UNSAFE_ALL = /[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g;
 
-/** Body bytes of answers that are written past the framework. */
-const sentBytes = new WeakMap<RawResponse, number>();
-
-/** Notes how many bytes of a body have been sent so far. */
-export function noteSentBytes(response: RawResponse, bodyBytes: number): void {
-  sentBytes.set(response, bodyBytes);
-}
-
 /** What the log line of a request needs beside the request and its answer. */
 export interface RequestCourse {
   /** Kept from the start: a connection that is gone at the end has no address any more. */
@@ -46,6 +38,8 @@ export interface RequestCourse {
   readonly startedMs: number;
   /** The answer was taken, or the client has left. */
   isClosed: boolean;
+  /** Bytes of the body so far, of an answer that is written past the framework; `null`: of any other. */
+  sentBytes: number | null;
   /** The credentials that were offered and are wrong. */
   refused: Pick<Refused, 'username' | 'reason'> | null;
 }
@@ -68,35 +62,40 @@ export function beginCourse(request: FastifyRequest, proxies: TrustedProxies): R
     clientAddress,
     startedMs: performance.now(),
     isClosed: false,
+    sentBytes: null,
     refused: null,
   };
 }
 
 /** Writes zot's access log line of a request that is over: answered, or given up by its client. */
 export function logRequest(logger: Logger, request: FastifyRequest, reply: FastifyReply): void {
-  const { raw } = request;
-  logger.info(
-    {
-      module: 'http',
-      component: 'session',
-      clientIP: request.course.clientIP,
-      ...(request.course.proxyIP === null ? {} : { proxyIP: request.course.proxyIP }),
-      method: raw.method,
-      path: shownUrl(request.originalUrl),
-      statusCode: reply.raw.headersSent ? reply.raw.statusCode : reply.statusCode,
-      latency: goDuration(performance.now() - request.course.startedMs),
-      bodySize: bodyBytesOf(reply, raw.method),
-      headers: shownHeaders(raw.headers),
-      requestId: request.id,
-      ...usernameOf(request),
-    },
-    'HTTP API',
-  );
+  const { raw, course } = request;
+  const { clientIP, proxyIP, startedMs } = course;
+  const statusCode = reply.raw.headersSent ? reply.raw.statusCode : reply.statusCode;
+  writeInfo(logger, 'HTTP API', [
+    `,"module":"http","component":"session","clientIP":`,
+    quoted(clientIP, NAME_CHARS_MAX),
+    proxyIP === null ? '' : `,"proxyIP":${quoted(proxyIP, NAME_CHARS_MAX)}`,
+    `,"method":`,
+    quoted(raw.method ?? '', NAME_CHARS_MAX),
+    `,"path":`,
+    quoted(withoutSecrets(request.originalUrl), URL_CHARS_MAX),
+    `,"statusCode":${statusCode},"latency":"${goDuration(performance.now() - startedMs)}"`,
+    `,"bodySize":${bodyBytesOf(request, reply)},"headers":`,
+    shownHeaders(raw.headers),
+    `,"requestId":`,
+    quoted(request.id, NAME_CHARS_MAX),
+    usernameOf(request),
+  ]);
 }
 
 /** The URL with the values of secret parameters masked, as logs may show it. */
 export function shownUrl(url: string): string {
-  return shownText(url.includes('?') ? url.replace(SECRET_QUERY, '$1******') : url, URL_CHARS_MAX);
+  return shownText(withoutSecrets(url), URL_CHARS_MAX);
+}
+
+function withoutSecrets(url: string): string {
+  return url.includes('?') ? url.replace(SECRET_QUERY, '$1******') : url;
 }
 
 /** A text of a client, bounded: what JSON leaves as it is and a terminal obeys is written in words. */
@@ -105,20 +104,30 @@ export function shownText(text: string, charsMax: number): string {
   return UNSAFE.test(bounded) ? bounded.replace(UNSAFE_ALL, inWords) : bounded;
 }
 
+/** What stands in JSON as it is. */
+const PLAIN = /^[ !#-[\]-~]*$/;
+
+/** A shown text as JSON. */
+function quoted(text: string, charsMax: number): string {
+  return text.length <= charsMax && PLAIN.test(text)
+    ? `"${text}"`
+    : JSON.stringify(shownText(text, charsMax));
+}
+
 function inWords(char: string): string {
   return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
 }
 
 /** zot leaves the name out when there is none. */
-function usernameOf(request: FastifyRequest): { username?: string } {
+function usernameOf(request: FastifyRequest): string {
   const username = request.caller?.identity.username ?? '';
-  return username === '' ? {} : { username: shownText(username, NAME_CHARS_MAX) };
+  return username === '' ? '' : `,"username":${quoted(username, NAME_CHARS_MAX)}`;
 }
 
-function bodyBytesOf(reply: FastifyReply, method: string | undefined): number {
-  const noted = sentBytes.get(reply.raw);
-  if (noted !== undefined) return noted;
-  return method === 'HEAD' ? 0 : Number(reply.getHeader('content-length') ?? 0);
+function bodyBytesOf(request: FastifyRequest, reply: FastifyReply): number {
+  const { sentBytes } = request.course;
+  if (sentBytes !== null) return sentBytes;
+  return request.raw.method === 'HEAD' ? 0 : Number(reply.getHeader('content-length') ?? 0);
 }
 
 /** Address and port of the peer, as zot writes them. */
@@ -128,14 +137,14 @@ export function addressOf(socket: Socket): string {
   return remoteAddress.includes(':') ? `[${remoteAddress}]:${remotePort}` : `${remoteAddress}:${remotePort}`;
 }
 
-function shownHeaders(headers: FastifyRequest['raw']['headers']): Record<string, string[]> {
-  const shown: Record<string, string[]> = {};
+function shownHeaders(headers: FastifyRequest['raw']['headers']): string {
+  let members = '';
   for (const name of SHOWN_HEADERS) {
     const value = headers[name];
-    if (typeof value === 'string') shown[name] = [shownText(value, HEADER_CHARS_MAX)];
+    if (typeof value === 'string') members += `,"${name}":[${quoted(value, HEADER_CHARS_MAX)}]`;
   }
-  if (headers.authorization !== undefined) shown.authorization = ['******'];
-  return shown;
+  if (headers.authorization !== undefined) members += ',"authorization":["******"]';
+  return `{${members.slice(1)}}`;
 }
 
 /** Milliseconds as a Go duration, which zot's log has here: `1.234ms`, `2.5s`. */

@@ -120,17 +120,16 @@ function noteEnd({ logger, audit }: ServerOptions, request: FastifyRequest, repl
 
 function addHooks(app: FastifyInstance, begin: Beginning, options: ServerOptions): void {
   const { services } = options;
-  app.addHook('onRequest', (request, reply, proceed) => {
+  app.addHook('onRequest', (request, reply, done) => {
     begin(request, reply);
+    const proceed = (): void => {
+      const clean = cleanedUrl(request.originalUrl);
+      if (clean === null) done();
+      else reply.code(301).header('location', clean).send();
+    };
     const { limits } = services;
     if (limits === null || isUnlimited(request.originalUrl)) proceed();
-    else void limitRate(limits, request, reply).then(() => proceed(), proceed);
-  });
-  app.addHook('onRequest', (request, reply, done) => {
-    const clean = cleanedUrl(request.originalUrl);
-    if (clean === null) return done();
-    reply.code(301).header('location', clean).send();
-    return undefined;
+    else void limitRate(limits, request, reply).then(proceed, done);
   });
   app.addHook('onSend', (request, reply, payload, done) => {
     if (request.course.isClosed) noteEnd(options, request, reply);

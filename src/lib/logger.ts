@@ -48,6 +48,40 @@ export interface Log {
   flush(): Promise<void>;
 }
 
+let timeMs = 0;
+let timeText = '';
+
+/** The time as a member of a line, written out once in a millisecond. */
+function isoTime(): string {
+  const nowMs = Date.now();
+  if (nowMs !== timeMs) {
+    timeMs = nowMs;
+    timeText = `,"time":"${new Date(nowMs).toISOString()}"`;
+  }
+  return timeText;
+}
+
+/** What a logger of pino holds under its own symbols, of which its types say nothing. */
+interface LoggerParts {
+  readonly [pino.symbols.streamSym]: { write(line: string): unknown };
+  /** The members that every line of this logger has, as JSON text with a comma before each. */
+  readonly [pino.symbols.chindingsSym]: string;
+}
+
+/**
+ * Writes the line that `logger.info(fields, message)` would write, at half its cost, for a line with every request: the
+ * caller puts the fields together, as pieces of JSON text with a comma before each field.
+ */
+export function writeInfo(logger: Logger, message: string, fields: readonly string[]): void {
+  if (!logger.isLevelEnabled('info')) return;
+  // Under its own symbols, which pino exports and its types leave out.
+  const parts = logger as unknown as LoggerParts;
+  const shared = parts[pino.symbols.chindingsSym];
+  // Joined at once: the stream measures the line, and would first have to put the pieces of a sum together.
+  const line = ['{"level":"info"', isoTime(), shared, ...fields, ',"message":"', message, '"}\n'].join('');
+  parts[pino.symbols.streamSym].write(line);
+}
+
 /** JSON lines with the fields that zot's lines have: `time`, `level`, `message`, then those of the event. */
 export function openLog(options: LogOptions): Log {
   const { sink } = options;
@@ -60,7 +94,7 @@ export function openLog(options: LogOptions): Log {
       level: LEVELS[options.level],
       messageKey: 'message',
       base: options.process === undefined ? null : { process: options.process },
-      timestamp: pino.stdTimeFunctions.isoTime,
+      timestamp: isoTime,
       formatters: { level: (label) => ({ level: label }) },
       serializers: { error: pino.stdSerializers.err },
       // Children keep the level that they were made with; they are few, and live as long as the process.

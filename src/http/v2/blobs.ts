@@ -4,7 +4,6 @@ import type { Logger } from '#lib/logger';
 import { RegistryError } from '#oci/errors';
 import { StorageError } from '#registry';
 import type { OpenBlob, Registry } from '#registry';
-import { noteSentBytes } from '../access-log.ts';
 import { ClientGone } from '../body.ts';
 import { isNotModified, rangeApplies } from '../conditional.ts';
 import { digestOfPath, repoOf } from '../context.ts';
@@ -138,7 +137,7 @@ async function sendParts(
   const all = { ...reply.getHeaders(), ...headers } as Record<string, string | number>;
   reply.raw.writeHead(status, all);
   try {
-    noteSentBytes(reply.raw, await write());
+    reply.request.course.sentBytes = await write();
     reply.raw.end();
   } catch (error) {
     logger.error(

@@ -4,6 +4,7 @@ import { mediaTypeOf } from '#oci/media-types';
 import { parsePushReference, parseTag, readReference } from '#oci/reference';
 import type { Reference, Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
+import { answerWithBytes } from '../answer-with-bytes.ts';
 import { contentLength, wholeBody } from '../body.ts';
 import { callerOf } from '../caller.ts';
 import type { Caller } from '../caller.ts';
@@ -20,13 +21,11 @@ export const getManifest: Handler = async (request, reply, { registry }) => {
   const reference = readReference(referenceTextOf(request));
   const { digest, mediaType, bytes } = await registry.pullManifest(repoOf(request), reference);
   if (isNotModified(request, digest)) return reply.code(304).headers(cacheHeaders(reference, digest)).send();
-  return reply
-    .headers({
-      ...cacheHeaders(reference, digest),
-      'content-type': mediaType,
-      'docker-content-digest': digest,
-    })
-    .send(bytes);
+  return answerWithBytes(request, reply, bytes, {
+    ...cacheHeaders(reference, digest),
+    'content-type': mediaType,
+    'docker-content-digest': digest,
+  });
 };
 
 /** HEAD: as GET, without bytes; not counted as a pull. */

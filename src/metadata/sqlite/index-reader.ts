@@ -52,6 +52,9 @@ export class SqliteIndexReader implements IndexReader {
     this.#manifestByDigest = db.prepare(`
       SELECT ${MANIFEST} FROM repositories r
       JOIN manifests m ON m.repo = r.id AND m.digest = ?2 WHERE r.name = ?1`);
+    // Every pull asks one of these: an array is made in half the time of an object.
+    this.#manifestByTag.setReturnArrays(true);
+    this.#manifestByDigest.setReturnArrays(true);
     this.#blob = db.prepare('SELECT digest, size_bytes FROM blobs WHERE repo = ? AND digest = ?');
     this.#blobMediaType = db.prepare(`
       SELECT f.media_type FROM repositories r
@@ -109,7 +112,12 @@ export class SqliteIndexReader implements IndexReader {
       reference.kind === 'tag'
         ? this.#manifestByTag.get(repo, reference.tag)
         : this.#manifestByDigest.get(repo, reference.digest);
-    return row === undefined ? null : manifestRow(row);
+    if (row === undefined) return null;
+    // The statement's columns, in the order of MANIFEST; the types know of rows that are objects only.
+    const [digest, mediaType, sizeBytes, damaged] = row as unknown as [Digest, string, number, number];
+    return damaged === 1
+      ? { digest, mediaType, sizeBytes, isDamaged: true }
+      : { digest, mediaType, sizeBytes };
   }
 
   async findBlob(repo: RepoName, digest: Digest): Promise<BlobRow | null> {
@@ -160,19 +168,12 @@ export class SqliteIndexReader implements IndexReader {
   }
 }
 
-function manifestRow(row: Row): ManifestRow {
+function referrerRow(row: Row): ReferrerRow {
+  const annotations = row.annotations as string | null;
   return {
     digest: row.digest as Digest,
     mediaType: row.media_type as string,
     sizeBytes: row.size_bytes as number,
-    ...(row.damaged === 1 ? { isDamaged: true } : {}),
-  };
-}
-
-function referrerRow(row: Row): ReferrerRow {
-  const annotations = row.annotations as string | null;
-  return {
-    ...manifestRow(row),
     artifactType: row.artifact_type as string | null,
     annotations: annotations === null ? null : (JSON.parse(annotations) as Record<string, string>),
   };
