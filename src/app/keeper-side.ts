@@ -16,12 +16,14 @@ import {
   addGcCommands,
   addStorageCommands,
   addQuotaCommands,
+  addTagCommands,
   addTaskCommands,
   backgroundJobs,
   changeTasks,
   probeSharing,
 } from '#control';
 import type { ControlHost } from '#control';
+import { tagRules } from './tag-rules.ts';
 import { openDatabases, openStorage, ownFolder, walk } from './folder.ts';
 import { countQuotas, quotasOf } from './quotas.ts';
 
@@ -83,6 +85,7 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
     maxRepos: config.storage.maxRepos,
   });
   await keeper.damage.join();
+  keeper.tags.use(tagRules(config, storage));
   const stopping = new AbortController();
   const serving = options.serving ?? true;
   const counting = await keeper.quotas.open(
@@ -91,10 +94,12 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
   const walked = walk({ storage, index, keeper, logger, signal: stopping.signal });
   if (rebuilt || (await index.listKnownRepositories({ after: '', limit: 1 })).length === 0) await walked;
   await countQuotas(keeper, counting, logger);
+  if (rebuilt) await keeper.tags.hideHeld(stopping.signal);
   const scheduler = new Scheduler({ workers: config.scheduler.numWorkers || DEFAULT_TASK_WORKERS, logger });
   const { audit = NO_AUDIT } = options;
   const parts = { keeper, storage, index, records, scheduler, walked };
-  const host: ControlHost = { ...parts, config, logger, audit, serving };
+  const undoes = keeper.tags.rules.shortestUndoMs !== null || (await keeper.tags.holdsAny());
+  const host: ControlHost = { ...parts, config, logger, audit, undoes, serving };
   await probeSharing(host);
   return {
     ...parts,
@@ -104,7 +109,7 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
     prepare: (changed) =>
       prepareAll([
         () => keeper.quotas.prepare(quotasOf(changed)),
-        async () => ({ commit: () => changeTasks(host, changed), discard: async () => undefined }),
+        async () => ({ commit: () => change(host, changed), discard: async () => undefined }),
       ]),
     close: async () => {
       stopping.abort();
@@ -117,6 +122,12 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
   };
 }
 
+/** Puts a changed configuration in force for tags and background work. */
+async function change(host: ControlHost, changed: Config): Promise<void> {
+  host.keeper.tags.use(tagRules(changed, host.storage));
+  await changeTasks(host, changed);
+}
+
 /** Every command of the command line that works on a storage folder. */
 function controlCommands(): ControlCommands {
   const commands = new ControlCommands();
@@ -124,6 +135,7 @@ function controlCommands(): ControlCommands {
   addGcCommands(commands);
   addStorageCommands(commands);
   addQuotaCommands(commands);
+  addTagCommands(commands);
   return commands;
 }
 

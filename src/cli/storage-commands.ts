@@ -1,3 +1,4 @@
+import { UsageError } from './command.ts';
 import type { Argument, Command, Flag } from './command.ts';
 
 /** Commands on a storage folder: answered by the server that serves it, or here when nobody does. */
@@ -68,4 +69,40 @@ const quota: Command = {
   },
 };
 
-export const storageCommands: readonly Command[] = [gc, quota, tasks];
+const tag: Command = {
+  name: 'tag',
+  summary: 'Show the history of a tag, restore it, or purge what it names.',
+  description: [
+    'history: what a tag named, when, and who changed it, the newest first. Needs storage.undo.',
+    'restore: lets it name again what it did before its last change, at a time (--at), or any manifest (--digest).',
+    'purge: removes a manifest with its tags and its bytes for good, without undo: for a secret that was pushed.',
+    'Asks the server that serves the folder, or works on the folder itself when nobody does.',
+  ].join('\n'),
+  args: [
+    { name: 'action', required: true, help: 'history, restore or purge.' },
+    { name: 'config', required: true, help: 'The configuration of the server, or its storage folder.' },
+    { name: 'image', required: true, help: 'repository:tag; for purge also repository@digest.' },
+  ],
+  flags: [
+    { name: 'digest', value: 'digest', help: 'restore: the manifest that the tag is to name.' },
+    { name: 'at', value: 'time', help: 'restore: what it named at this time (2026-01-31T09:00:00Z).' },
+    { name: 'yes', help: 'purge: do not ask.' },
+    json,
+  ],
+  examples: [
+    'zot tag history config.json team/app:latest',
+    'zot tag restore config.json team/app:latest --at 2026-01-31T09:00:00Z',
+    'zot tag purge config.json team/app:leaked',
+  ],
+  async run(call, io) {
+    const [action = '', target = '', image = ''] = call.positionals;
+    if (action !== 'history' && action !== 'restore' && action !== 'purge')
+      throw new UsageError(`"${action}" is not known here; write history, restore or purge`);
+    const { tagCommand } = await import('./tag.ts');
+    const [digest, at] = [call.findValue('digest'), call.findValue('at')];
+    const flags = { digest, at, yes: call.isSet('yes'), json: call.isSet('json') };
+    return tagCommand({ action, target, image, ...flags }, io, process.stdin);
+  },
+};
+
+export const storageCommands: readonly Command[] = [gc, quota, tag, tasks];

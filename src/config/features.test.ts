@@ -91,6 +91,8 @@ const uses: readonly (readonly [feature: string, object: object, path: string])[
   ['gc', {}, 'storage.gc'],
   ['dedupe', {}, 'storage.dedupe'],
   ['retention', { storage: { retention: {} } }, 'storage.retention'],
+  ['undo', { storage: { undo: '24h' } }, 'storage.undo'],
+  ['immutableTags', { storage: { immutableTags: [{ repositories: ['**'] }] } }, 'storage.immutableTags'],
   [
     'redirectBlobURL',
     { storage: { dedupe: false, redirectBlobURL: true, storageDriver: s3 } },
@@ -142,13 +144,14 @@ describe('a build without a feature', () => {
     );
   });
 
-  it('serves the default configuration: only gc and dedupe are missed', () => {
+  it('serves the default configuration: only gc, dedupe and undo are missed', () => {
     const missed = unsupportedSections(defaultConfig(), none);
     assert.deepEqual(
       missed.map(({ feature, weakensSecurity }) => [feature, weakensSecurity]),
       [
         ['gc', false],
         ['dedupe', false],
+        ['undo', false],
       ],
     );
   });

@@ -148,6 +148,16 @@ export const features: readonly Feature[] = [
     'retention of tags',
     stores('retention', ({ retention }) => retention !== undefined),
   ),
+  guarding(
+    'immutableTags',
+    'tags that can be pushed once',
+    stores('immutableTags', ({ immutableTags }) => immutableTags.length > 0),
+  ),
+  optional(
+    'undo',
+    'the history of tags',
+    stores('undo', ({ undo }) => (undo ?? 0) > 0),
+  ),
   optional(
     'redirectBlobURL',
     'redirection of downloads',

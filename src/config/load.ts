@@ -61,7 +61,7 @@ export function configFromObject(object: unknown, options: LoadOptions = {}): Lo
  */
 export function defaultConfig(): Config {
   return configFromObject({
-    storage: { rootDirectory: './zot-data' },
+    storage: { rootDirectory: './zot-data', undo: '24h' },
     http: { address: '127.0.0.1', port: 5000, compat: ['docker2s2'] },
   }).config;
 }

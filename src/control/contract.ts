@@ -24,6 +24,8 @@ export interface ControlHost {
   readonly scheduler: Scheduler;
   /** Settles when the whole storage has been looked at. */
   readonly walked: Promise<void>;
+  /** Whether something is held, or may be: then background work ends it. */
+  readonly undoes: boolean;
   /** Whether clients are served meanwhile; if not, nothing can be in flight. */
   readonly serving: boolean;
 }

@@ -7,4 +7,5 @@ export { addGcCommands } from './gc-commands.ts';
 export { addStorageCommands } from './storage-commands.ts';
 export type { ServedStorage } from './storage-commands.ts';
 export { addQuotaCommands } from './quota-commands.ts';
+export { addTagCommands } from './tag-commands.ts';
 export { addTaskCommands } from './task-commands.ts';

@@ -8,7 +8,7 @@ import {
   noteEverything,
   systemTime,
 } from '#tasks';
-import type { GcSettings, Job, RoundResult, Scheduler, SweepParts, SweepReport } from '#tasks';
+import type { GcSettings, Job, RoundResult, Scheduler, SweepParts, SweepReport, UndoParts } from '#tasks';
 import { ControlRefusal, flagArgument } from './contract.ts';
 import type { ControlCall, ControlCommands, ControlHost } from './contract.ts';
 
@@ -22,6 +22,14 @@ export function gcParts(host: ControlHost): SweepParts[] {
   const known = partsOf.get(host) ?? makeParts(host);
   partsOf.set(host, known);
   return known;
+}
+
+/** What ends the time of undo, by the clock that sweeps go by. */
+export function undoParts(host: ControlHost): UndoParts & Pick<SweepParts, 'index'> {
+  const { keeper, index } = host;
+  const [parts] = gcParts(host);
+  if (parts === undefined) throw new Error('there is no store');
+  return { keeper, index, clock: parts.clock };
 }
 
 /** One for each host: the sweeps of a process share what they know of their tombstones. */

@@ -17,6 +17,8 @@ const structure = [
   'tags',
   'list',
   'referrers',
+  '_oci',
+  'tag-history',
 ];
 const tricks = [
   '.',
@@ -56,6 +58,7 @@ describe('rewriteUrl', () => {
           '/blobs/uploads/x',
           '/tags/list',
           '/referrers/x',
+          '/_oci/tag-history/x',
         ]) {
           assert.equal(rewriteUrl(`/v2/${name}${rest}`), `/v2/${inOne}${rest}`);
           assert.equal(rewriteUrl(`/v2/${name}${rest}?a=/b/c`), `/v2/${inOne}${rest}?a=/b/c`);

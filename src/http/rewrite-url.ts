@@ -34,8 +34,10 @@ function nameEnd(path: string): number {
   if (second < 3) return -1;
   const before = path.slice(second + 1, last);
   const third = path.lastIndexOf('/', second - 1);
-  const uploads = before === 'uploads' && third > 3 && path.slice(third + 1, second) === 'blobs';
-  if (uploads) return third;
+  // Routes with a word more: the uploads of blobs, and the history of a tag, whose `_oci` no name can hold.
+  const word = third > 3 ? path.slice(third + 1, second) : '';
+  if ((before === 'uploads' && word === 'blobs') || (before === 'tag-history' && word === '_oci'))
+    return third;
   const isTags = before === 'tags' && path.slice(last + 1) === 'list';
   return (isTags || MARKERS.has(before)) && second > 3 ? second : -1;
 }

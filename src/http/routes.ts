@@ -6,6 +6,7 @@ import { deleteBlob, getBlob, headBlob } from './v2/blobs.ts';
 import { getCatalog, getReferrers, getTags } from './v2/lists.ts';
 import { deleteManifest, getManifest, headManifest, putManifest } from './v2/manifests.ts';
 import { QUOTAS_URL, getQuotas } from './zot/quotas.ts';
+import { getTagHistory, keepsHistory } from './v2/tag-history.ts';
 import { deleteUpload, getUpload, patchUpload, postUpload, putUpload } from './v2/uploads.ts';
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -55,6 +56,13 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', url: QUOTAS_URL, permission: 'anyone', handler: getQuotas, isConfigured: hasQuotas },
   { method: 'GET', url: '/v2/:name/tags/list', permission: 'read', handler: getTags },
   { method: 'GET', url: '/v2/:name/referrers/:digest', permission: 'read', handler: getReferrers },
+  {
+    method: 'GET',
+    url: '/v2/:name/_oci/tag-history/:reference',
+    permission: 'read',
+    handler: getTagHistory,
+    isConfigured: keepsHistory,
+  },
   { method: 'GET', url: MANIFEST, permission: 'read', handler: getManifest },
   { method: 'HEAD', url: MANIFEST, permission: 'read', handler: headManifest },
   { method: 'PUT', url: MANIFEST, permission: 'createOrUpdate', handler: putManifest },

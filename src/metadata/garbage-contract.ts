@@ -10,6 +10,12 @@ import type { RepoName } from '#oci/repo-name';
 export const WHOLE_REPOSITORY = '*';
 export const UPLOADS = 'uploads';
 
+/**
+ * The time of a tombstone on bytes that are held: the blob counts as absent, and nothing removes it until somebody
+ * gives it a time. `listTombstones` passes it over, and no move of the clock changes it.
+ */
+export const HELD_SINCE_MS = -2;
+
 export interface CandidateRow {
   readonly repo: RepoName;
   /** A blob or manifest, all of the repository, or its uploads. */

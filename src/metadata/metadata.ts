@@ -45,9 +45,20 @@ export type {
   RepositoryState,
 } from './index-contract.ts';
 export type { DamageKind, DamageList, DamagePlace, DamageRow } from './damage-contract.ts';
-export { UPLOADS, WHOLE_REPOSITORY } from './garbage-contract.ts';
+export { HELD_SINCE_MS, UPLOADS, WHOLE_REPOSITORY } from './garbage-contract.ts';
 export type { CandidateRow, Garbage, TombstoneRow } from './garbage-contract.ts';
 export type { PrefixUsage, QuotaCertainty, QuotaCounts } from './quota-contract.ts';
+export { TAG_EVENTS_MAX } from './history-contract.ts';
+export type {
+  GoneTag,
+  History,
+  Hold,
+  NewTagEvent,
+  PendingTagEvent,
+  TagEvent,
+  TagEventKey,
+  TagEventKind,
+} from './history-contract.ts';
 export type { ManifestStatistics, PullCount, PushRecord, Records } from './records-contract.ts';
 export { heldByZot, lockFolder } from './sqlite/folder-lock.ts';
 export type { FolderLock } from './sqlite/folder-lock.ts';
@@ -93,7 +104,9 @@ export function openIndexForReading(folder: string): ReopeningIndex {
 export function openRecords(folder: string): Records {
   const path = join(folder, RECORDS_FILE);
   const options = { path, migrations: RECORDS_MIGRATIONS, synchronous: 'FULL' } as const;
-  return buildOn(openForWriting(options), (db) => new SqliteRecords(db));
+  return buildOn(openForWriting(options), (db) =>
+    buildOn(openForWriting({ ...options, synchronous: 'NORMAL' }), (fast) => new SqliteRecords(db, fast)),
+  );
 }
 
 /** Opens the accounts of the records in a serving process; the keeper has made the file before. */

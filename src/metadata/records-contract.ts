@@ -1,6 +1,6 @@
 /**
- * The records: what exists nowhere else. Losing them loses pull counts and times, API keys and sessions,
- * and nothing else.
+ * The records: what exists nowhere else. Losing them loses pull counts and times, API keys, sessions and
+ * the history of tags, and nothing else.
  * `records-contract.suite.ts` is the suite that every implementation must pass.
  */
 import type { Digest } from '#oci/digest';
@@ -8,6 +8,7 @@ import type { RepoName } from '#oci/repo-name';
 import type { Tag } from '#oci/reference';
 import type { Accounts } from './accounts-contract.ts';
 import type { DamageList } from './damage-contract.ts';
+import type { History } from './history-contract.ts';
 
 export interface PullCount {
   readonly repo: RepoName;
@@ -38,6 +39,8 @@ export interface Records {
   readonly accounts: Accounts;
   /** What is known to be damaged. */
   readonly damage: DamageList;
+  /** The history of tags, in the same file. */
+  readonly history: History;
   /** Adds counts gathered since the last call. */
   addPulls(counts: readonly PullCount[]): Promise<void>;
   addPushes(pushes: readonly PushRecord[]): Promise<void>;

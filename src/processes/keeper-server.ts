@@ -21,6 +21,7 @@ const METHODS: ReadonlySet<WireMethod> = new Set<WireMethod>([
   'deleteBlob',
   'pushManifest',
   'deleteManifest',
+  'listTagEvents',
   'refresh',
   'lookAt',
   'addPulls',

@@ -26,6 +26,8 @@ export const CORE_FEATURES: readonly string[] = [
   'retention',
   'dedupe',
   'maxRepos',
+  'immutableTags',
+  'undo',
 ];
 
 export interface FeatureOptions {

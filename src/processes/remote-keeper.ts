@@ -110,6 +110,10 @@ export class RemoteKeeper implements Keeper {
     return this.#call('deleteManifest', args);
   }
 
+  listTagEvents(...args: Args<'listTagEvents'>): Promise<Result<'listTagEvents'>> {
+    return this.#call('listTagEvents', args);
+  }
+
   refresh(...args: Args<'refresh'>): Promise<void> {
     return this.#call('refresh', args);
   }

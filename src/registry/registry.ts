@@ -9,7 +9,7 @@ import type { RepoName } from '#oci/repo-name';
 import type { Storage } from '#storage';
 import { Freshness } from './freshness.ts';
 import type { Hooks } from './hooks.ts';
-import type { Keeper, PushRights } from './keeper/keeper-contract.ts';
+import type { Keeper, PushRights, TagEventPage, TagEventRange } from './keeper/keeper-contract.ts';
 import type { QuotaStatus } from './keeper/quota-ledger.ts';
 import { Listing } from './listing.ts';
 import { Pull } from './pull.ts';
@@ -32,6 +32,8 @@ export type {
   PushRights,
   RevokeReason,
   Rights,
+  TagEventPage,
+  TagEventRange,
   UploadProgress,
   UploadRef,
 } from './keeper/keeper-contract.ts';
@@ -42,7 +44,10 @@ export type { UserDesk } from './keeper/user-desk.ts';
 export type { GarbageRules, TagToRetire } from './keeper/operation.ts';
 export type { RepositoryWatch } from './keeper/repository-watch.ts';
 export { garbageReason, isBlobInUse, isDead, unknownContent } from './keeper/plan-collect.ts';
-export type { GarbageReason } from './keeper/plan-collect.ts';
+export type { GarbagePlace, GarbageReason } from './keeper/plan-collect.ts';
+export type { TagDesk } from './keeper/tag-desk.ts';
+export { NO_TAG_RULES } from './keeper/tag-rules.ts';
+export type { Holdings, Immutability, TagRules } from './keeper/tag-rules.ts';
 export { walkStorage } from './keeper/first-walk.ts';
 export type { Quota, QuotaStatus } from './keeper/quota-ledger.ts';
 export type { ReferrersPage, TagsPage } from './listing.ts';
@@ -74,6 +79,8 @@ export interface ManifestToPush {
   readonly tags: readonly Tag[];
   /** What the caller may do to these references; absent: everything. */
   readonly rights?: PushRights;
+  /** The name of who pushes, for the history; absent: nobody with a name. */
+  readonly by?: string;
 }
 
 /** The registry's operations: one method for each thing a user can do. */
@@ -123,27 +130,35 @@ export class Registry {
    * Gives its digest, its subject if it has one, and the tags it has now.
    */
   async pushManifest(push: ManifestToPush): Promise<{ digest: Digest; subject: Digest | null }> {
-    const { repo, reference, mediaType, bytes, rights } = push;
+    const { repo, reference, mediaType, bytes, rights, by } = push;
     await this.#guard.requireSpace(repo, bytes.length);
     const digest = manifestDigest(reference, bytes);
     const projection = projectManifest(bytes, mediaType);
     const tags = reference.kind === 'tag' ? [reference.tag] : [...new Set(push.tags)];
     const pushed = { repo, digest, mediaType, tags, bytes, projection };
     for (const hook of this.#parts.hooks.beforeManifestCommit) await hook(pushed);
-    await this.#parts.keeper.pushManifest(rights === undefined ? pushed : { ...pushed, rights });
+    await this.#parts.keeper.pushManifest({
+      ...pushed,
+      ...(rights === undefined ? {} : { rights }),
+      ...(by === undefined ? {} : { by }),
+    });
     await this.#after(this.#parts.hooks.afterPush, pushed);
     return { digest, subject: projection.subject };
   }
 
-  /** Deletes a tag, or a manifest with all its tags; throws `DENIED` (409) where it has more than `tagsMax`. */
+  /**
+   * Deletes a tag, or a manifest with all its tags; throws `DENIED` (409) where it has more than `tagsMax`, or an
+   * immutable one.
+   */
   async deleteManifest(
     repo: RepoName,
     reference: Reference,
     tagsMax = Number.POSITIVE_INFINITY,
+    by = '',
   ): Promise<void> {
     this.#guard.requireWritable();
     await this.listing.requireRepository(repo);
-    await this.#parts.keeper.deleteManifest(repo, reference, tagsMax);
+    await this.#parts.keeper.deleteManifest(repo, reference, tagsMax, by);
     for (const hook of this.#parts.hooks.afterDelete) {
       await hook(repo, reference).catch((error: unknown) => this.#parts.report('after delete', error));
     }
@@ -152,6 +167,11 @@ export class Registry {
   /** Tells the keeper of a blob whose bytes could not be read to their end. */
   noteBrokenBlob(repo: RepoName, digest: Digest): Promise<void> {
     return this.#pull.noteBroken(repo, digest);
+  }
+
+  /** The history of a tag, the newest first; `null` where none is kept. */
+  listTagEvents(repo: RepoName, tag: Tag, range: TagEventRange): Promise<TagEventPage | null> {
+    return this.#parts.keeper.listTagEvents(repo, tag, range);
   }
 
   async deleteBlob(repo: RepoName, digest: Digest): Promise<void> {

@@ -14,5 +14,7 @@ export type { SweepParts, SweepReport } from './gc/sweep-parts.ts';
 export { SettledRepositories } from './retention/settled.ts';
 export { Scheduler } from './scheduler.ts';
 export type { Job, JobStatus, Priority, RoundResult, Task, TaskContext } from './scheduler.ts';
+export { undoJob } from './undo/undo-job.ts';
+export type { UndoParts } from './undo/end-undo.ts';
 export { systemTime } from './time.ts';
 export type { Time } from './time.ts';

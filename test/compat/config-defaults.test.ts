@@ -17,6 +17,7 @@ describe('defaults', () => {
     assert.equal(config.storage.rootDirectory, './zot-data');
     assert.deepEqual(config.http.compat, ['docker2s2']);
     assert.equal(config.storage.commit, true);
+    assert.equal(config.storage.undo, 24 * hourMs);
     assert.equal(config.log.level, 'info');
   });
 
@@ -32,6 +33,7 @@ describe('defaults', () => {
         gcInterval: hourMs,
         gcTimeWindow: '',
         gcMaxSchedulerDelay: 30_000,
+        immutableTags: [],
         remoteCache: false,
         redirectBlobURL: false,
         commit: true,

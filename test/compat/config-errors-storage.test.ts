@@ -97,6 +97,19 @@ describe('a configuration is refused for', () => {
       /^retention repo glob pattern could not be compiled: \[/,
     ],
     [
+      'a bad glob of immutable tags',
+      storage({ immutableTags: [{ repositories: ['['] }] }),
+      'storage.immutableTags[0].repositories[0]',
+      /^the glob \[ cannot be used: /,
+    ],
+    [
+      'a bad expression of immutable tags',
+      storage({ immutableTags: [{ repositories: ['**'], tags: ['v'], exclude: ['a('] }] }),
+      'storage.immutableTags[0].exclude[0]',
+      /^the expression a\( cannot be used: /,
+    ],
+    ['a negative undo', storage({ undo: '-1h' }), 'storage.undo', /^undo cannot be negative: -1h/],
+    [
       'a bad expression of retention',
       storage({ retention: { policies: [{ repositories: ['**'], keepTags: [{ patterns: ['a('] }] }] } }),
       'storage.retention.policies[0].keepTags[0].patterns[0]',

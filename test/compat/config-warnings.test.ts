@@ -62,6 +62,12 @@ describe('a configuration is accepted with a warning for', () => {
       /\["\*\*"\] for all/,
     ],
     [
+      'immutable tags of nothing',
+      storage({ immutableTags: [{ tags: ['v.*'] }] }),
+      'storage.immutableTags[0].repositories',
+      /\["\*\*"\] for all/,
+    ],
+    [
       'untagged rules without effect',
       storage({
         retention: {

@@ -29,6 +29,8 @@ const table: readonly [target: string, outcomes: string][] = [
   ['/v2/_zot/ext/quotas', '200 - - - - - 204'],
   ['/v2/r/tags/list', '200 - - - - - 204'],
   [`/v2/r/referrers/${missing}`, '200 - - - - - 204'],
+  // Off unless storage.undo is set.
+  ['/v2/r/_oci/tag-history/absent', '404 - - - - - 204'],
   ['/v2/r/manifests/absent', '404 404 - 415 - 404 204'],
   [`/v2/r/blobs/${missing}`, '404 404 - - - 404 204'],
   ['/v2/r/blobs/uploads/', '- - 202 - - - 204'],

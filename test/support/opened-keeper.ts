@@ -1,20 +1,21 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { openIndexForWriting, openRecords, type IndexWriter } from '#metadata';
+import { openIndexForWriting, openRecords, type IndexWriter, type Records } from '#metadata';
 import { digestOf, type Digest } from '#oci/digest';
 import { projectManifest } from '#oci/manifest';
 import { OCI_INDEX, OCI_MANIFEST } from '#oci/media-types';
 import { parseTag } from '#oci/reference';
 import { parseRepoName, type RepoName } from '#oci/repo-name';
 import { LocalKeeper, type ManifestPush } from '#registry';
-import { Storage, type RepositoryStore } from '#storage';
+import { Storage, type RepositoryStore, type StorageDriver } from '#storage';
 import { MemoryDriver } from '../../src/storage/drivers/memory.ts';
 
 /** A keeper with real databases in a temporary folder and blobs in memory. */
 export interface OpenedKeeper {
   readonly keeper: LocalKeeper;
   readonly index: IndexWriter;
+  readonly records: Records;
   readonly storage: Storage;
   readonly repo: RepoName;
   readonly store: RepositoryStore;
@@ -31,7 +32,10 @@ export interface PlainDescriptor {
   readonly size: number;
 }
 
-export async function openKeeper(driver = new MemoryDriver()): Promise<OpenedKeeper> {
+export async function openKeeper(
+  driver: StorageDriver = new MemoryDriver(),
+  nowMs: () => number = Date.now,
+): Promise<OpenedKeeper> {
   const folder = await mkdtemp(path.join(tmpdir(), 'zot-keeper-'));
   const index = openIndexForWriting(folder, (reason) => {
     throw new Error(`the new index cannot be used: ${reason}`);
@@ -43,6 +47,7 @@ export async function openKeeper(driver = new MemoryDriver()): Promise<OpenedKee
     storage,
     index,
     records,
+    nowMs,
     report: (repo, digest, problem) => void reports.push(`${repo} ${digest}: ${problem}`),
   });
   const repo = parseRepoName('unit/test');
@@ -50,6 +55,7 @@ export async function openKeeper(driver = new MemoryDriver()): Promise<OpenedKee
   return {
     keeper,
     index,
+    records,
     storage,
     repo,
     store,

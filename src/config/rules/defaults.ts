@@ -34,6 +34,8 @@ const inherited = [
   'gcTimeWindow',
   'gcMaxSchedulerDelay',
   'retention',
+  'undo',
+  'immutableTags',
   'remoteCache',
   'cacheDriver',
   'redirectBlobURL',

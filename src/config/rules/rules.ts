@@ -36,6 +36,7 @@ import {
   checkRemoteStorage,
   checkRootDirectory,
   checkRoutes,
+  checkTags,
 } from './storage.ts';
 import { checkStoresApart } from './stores-apart.ts';
 import { checkDownloadDir, checkSync, warnOfRetentionOverlap } from './sync.ts';
@@ -65,6 +66,7 @@ export const rules: readonly Rule[] = [
   checkRoutes,
   checkGc,
   checkQuotas,
+  checkTags,
   checkHtpasswd,
   checkLdap,
   checkMtls,

@@ -101,6 +101,44 @@ function checkTagPatterns({ report }: RuleContext, patterns: readonly string[], 
   }
 }
 
+/** Keys of ours: how long changes of tags can be undone, and which tags never change. */
+export const checkTags: Rule = (context) => {
+  const { report } = context;
+  for (const { store, path } of listStores(context.config)) {
+    if (store.undo !== undefined && store.undo < 0) {
+      const message = `undo cannot be negative: ${formatGoDuration(store.undo)}`;
+      report.error([...path, 'undo'], message);
+    }
+    for (const [index, rule] of store.immutableTags.entries()) {
+      const at = [...path, 'immutableTags', index];
+      checkImmutableTags(context, rule, at);
+    }
+  }
+};
+
+function checkImmutableTags(
+  { report }: RuleContext,
+  rule: StoreDraft['immutableTags'][number],
+  at: Path,
+): void {
+  for (const [number, pattern] of rule.repositories.entries()) {
+    const fault = globFault(pattern);
+    if (fault === null) continue;
+    report.error([...at, 'repositories', number], `the glob ${pattern} cannot be used: ${fault}`);
+  }
+  if (rule.repositories.length === 0) {
+    const message = 'repositories is empty: no tag is immutable by this; write ["**"] for all repositories';
+    report.warn([...at, 'repositories'], message);
+  }
+  for (const name of ['tags', 'exclude'] as const) {
+    for (const [number, expression] of rule[name].entries()) {
+      const fault = regexFault(expression);
+      if (fault === null) continue;
+      report.error([...at, name, number], `the expression ${expression} cannot be used: ${fault}`);
+    }
+  }
+}
+
 export const checkCache: Rule = (context) => {
   for (const place of listStores(context.config)) checkStoreCache(context, place);
 };

@@ -66,6 +66,17 @@ const retention = () =>
     policies: key(z.array(retentionPolicy()).default([]), 'The policies, in order.'),
   });
 
+const immutableTags = () =>
+  section({
+    repositories: key(textList().default([]), 'Globs of the repositories whose tags are meant.'),
+    tags: key(
+      textList().default([]),
+      'RE2 expressions of the tags, unanchored; none means all tags. A tag that was pushed stays as it is.',
+    ),
+    exclude: key(textList().default([]), 'RE2 expressions of tags that may be moved all the same.'),
+    allowDelete: key(flag().default(false), 'Such tags may be deleted, though not moved.'),
+  });
+
 /** The keys of a store. Sub-paths inherit nothing: where zot's defaults are zero for them, so are these. */
 function storeKeys(of: { readonly global: boolean }) {
   return {
@@ -96,6 +107,15 @@ function storeKeys(of: { readonly global: boolean }) {
       'The longest random pause before a task of a sweep.',
     ),
     retention: key(retention().optional(), 'Which tags and untagged manifests are kept.', {
+      reloadable: true,
+    }),
+    undo: key(
+      duration().optional(),
+      'How long moved and deleted tags, and deleted manifests, can be restored. Absent or 0: no history is kept.',
+      { ours: true, reloadable: true },
+    ),
+    immutableTags: key(z.array(immutableTags()).default([]), 'Tags that can be pushed once.', {
+      ours: true,
       reloadable: true,
     }),
     remoteCache: key(flag().default(false), 'Keep cache and metadata in the database of `cacheDriver`.', {

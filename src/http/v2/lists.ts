@@ -63,7 +63,7 @@ function referrersIndex(page: ReferrersPage): string {
 }
 
 /** A link to the next page (RFC 8288), path only. */
-function link(
+export function link(
   reply: FastifyReply,
   path: string,
   query: Record<string, string> | readonly (readonly [string, string])[],

@@ -64,7 +64,8 @@ export const putManifest: Handler = async (request, reply, services) => {
     sizeBytesMax: services.manifestSizeBytesMax,
     tooLarge: () => manifestTooLarge(services.manifestSizeBytesMax),
   });
-  const push = { repo, reference, mediaType, bytes, tags, ...(rights === null ? {} : { rights }) };
+  const by = caller.identity.username;
+  const push = { repo, reference, mediaType, bytes, tags, by, ...(rights === null ? {} : { rights }) };
   const pushed = await services.registry.pushManifest(push).catch((error: unknown) => {
     throw refusalOf(error, caller, repo) ?? error;
   });
@@ -124,6 +125,8 @@ function manifestTooLarge(sizeBytesMax: number): RegistryError {
 export const deleteManifest: Handler = async (request, reply: FastifyReply, { registry }) => {
   const repo = repoOf(request);
   const reference = readReference(referenceTextOf(request));
-  await registry.deleteManifest(repo, reference, callerOf(request).tagsDeletedAtOnce(repo, reference));
+  const caller = callerOf(request);
+  const tagsMax = caller.tagsDeletedAtOnce(repo, reference);
+  await registry.deleteManifest(repo, reference, tagsMax, caller.identity.username);
   return reply.code(202).send();
 };

@@ -5,9 +5,11 @@ import type { Tag } from '#oci/reference';
 import type { ManifestStatistics, PullCount, PushRecord, Records } from '../records-contract.ts';
 import { ACCOUNTS_MIGRATION } from './accounts-schema.ts';
 import { RECORDS_DAMAGE_MIGRATION } from './damage-rows.ts';
+import { HISTORY_MIGRATION } from './history-schema.ts';
 import type { Migration } from './migrations.ts';
 import { SqliteAccounts } from './sqlite-accounts.ts';
 import { SqliteDamage } from './sqlite-damage.ts';
+import { SqliteHistory } from './sqlite-history.ts';
 
 /** The records' tables. There is no way down where going back would lose what exists nowhere else. */
 export const RECORDS_MIGRATIONS: readonly Migration[] = [
@@ -37,12 +39,14 @@ export const RECORDS_MIGRATIONS: readonly Migration[] = [
     `,
   },
   RECORDS_DAMAGE_MIGRATION,
+  HISTORY_MIGRATION,
 ];
 
 /** Records in SQLite, written by the keeper alone. */
 export class SqliteRecords implements Records {
   readonly accounts: SqliteAccounts;
   readonly damage: SqliteDamage;
+  readonly history: SqliteHistory;
   #db: DatabaseSync;
   #addPull: StatementSync;
   #addPush: StatementSync;
@@ -52,8 +56,10 @@ export class SqliteRecords implements Records {
   #forget: StatementSync;
   #began: StatementSync;
 
-  constructor(db: DatabaseSync) {
+  /** `fast` is a second connection to the same file, which does not wait for the disk. */
+  constructor(db: DatabaseSync, fast: DatabaseSync) {
     this.#db = db;
+    this.history = new SqliteHistory(fast, db);
     this.accounts = new SqliteAccounts(db);
     this.damage = new SqliteDamage(db, (work) => this.#transaction(work));
     this.#addPull = db.prepare(`
@@ -115,6 +121,7 @@ export class SqliteRecords implements Records {
   }
 
   async close(): Promise<void> {
+    await this.history.close();
     this.#db.close();
   }
 

@@ -1,4 +1,4 @@
-import { WHOLE_REPOSITORY } from '#metadata';
+import { HELD_SINCE_MS, WHOLE_REPOSITORY } from '#metadata';
 import type { IndexWriter } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
@@ -53,8 +53,8 @@ export class GarbageDesk {
   }
 
   /**
-   * Marks a blob as about to be removed, if nothing needs it and it was not noted again since `sinceMs`; gives
-   * whether it is marked.
+   * Marks a blob as about to be removed, or as absent while it is held, if nothing needs it and it was not noted
+   * again since `sinceMs`; gives whether it is marked.
    */
   buryBlob(repo: RepoName, digest: Digest, sinceMs: number): Promise<boolean> {
     return this.#parts.changes.onBlob(repo, digest, async () => {
@@ -67,6 +67,9 @@ export class GarbageDesk {
   collectBlob(repo: RepoName, digest: Digest): Promise<boolean> {
     return this.#parts.changes.onBlob(repo, digest, async () => {
       await this.#parts.changes.change(repo, { kind: 'collectBlob', digest });
+      // Held meanwhile: it stays, and stays absent.
+      const tombstone = await this.#parts.index.findTombstone(repo, digest);
+      if (tombstone?.sinceMs === HELD_SINCE_MS) return false;
       const gone = (await this.#parts.storage.repository(repo).statBlob(digest)) === null;
       // Needed, or written again: to be judged anew.
       if (!gone) await this.#parts.noteBlob(repo, digest);

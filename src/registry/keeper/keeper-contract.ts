@@ -8,7 +8,7 @@ import type { ManifestProjection } from '#oci/manifest';
 import type { Reference, Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
 import type { UploadId } from '#oci/upload-id';
-import type { PullCount } from '#metadata';
+import type { PullCount, TagEvent } from '#metadata';
 import type { QuotaStatus } from './quota-ledger.ts';
 import type { UserDesk } from './user-desk.ts';
 
@@ -22,6 +22,8 @@ export interface ManifestPush {
   readonly projection: ManifestProjection;
   /** What the caller may do; absent: everything. Judged against the tags as they are when the push is committed. */
   readonly rights?: PushRights;
+  /** The name of who pushes, for the history; absent: nobody with a name. */
+  readonly by?: string;
 }
 
 /** Making what does not exist and changing what does are two rights. */
@@ -49,6 +51,21 @@ export type RevokeReason = 'wanted' | 'keeper gone';
 export interface UploadRef {
   readonly repo: RepoName;
   readonly id: UploadId;
+}
+
+/** Which events are listed: between two times, both excluded, milliseconds since the epoch. */
+export interface TagEventRange {
+  readonly beforeMs: number;
+  readonly sinceMs: number;
+  /** Only those about this manifest; `null`: all. */
+  readonly digest: Digest | null;
+  readonly limit: number;
+}
+
+export interface TagEventPage {
+  readonly events: readonly TagEvent[];
+  /** Whether older ones follow. */
+  readonly more: boolean;
 }
 
 export interface Keeper {
@@ -87,8 +104,13 @@ export interface Keeper {
    * details `action` and `reference` when the rights do not reach.
    */
   pushManifest(push: ManifestPush): Promise<void>;
-  /** Removes a tag, or a manifest with all its tags; throws `DENIED` (409) where those are more than `tagsMax`. */
-  deleteManifest(repo: RepoName, reference: Reference, tagsMax: number): Promise<void>;
+  /**
+   * Removes a tag, or a manifest with all its tags; throws `DENIED` (409) where those are more than `tagsMax`, or one
+   * of them is immutable. `by` is the name of who asks.
+   */
+  deleteManifest(repo: RepoName, reference: Reference, tagsMax: number, by?: string): Promise<void>;
+  /** The history of a tag, the newest first; `null` where none is kept. */
+  listTagEvents(repo: RepoName, tag: Tag, range: TagEventRange): Promise<TagEventPage | null>;
   /** Compares the index with the layout and reads the layout again where they differ. */
   refresh(repo: RepoName): Promise<void>;
   /**

@@ -3,7 +3,7 @@ import { UPLOADS } from '#metadata';
 import type { DiskReserve, IndexWriter, PullCount, Records } from '#metadata';
 import type { Digest } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
-import type { Reference } from '#oci/reference';
+import type { Reference, Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
 import type { RepositoryStore, Storage, Store } from '#storage';
@@ -14,7 +14,15 @@ import { CommitGroup } from './commit-group.ts';
 import { DedupeDesk } from './dedupe-desk.ts';
 import { GarbageDesk } from './garbage-desk.ts';
 import type { IndexChunks } from './index-chunks.ts';
-import type { Keeper, ManifestPush, RevokeReason, UploadProgress, UploadRef } from './keeper-contract.ts';
+import type {
+  Keeper,
+  ManifestPush,
+  RevokeReason,
+  TagEventPage,
+  TagEventRange,
+  UploadProgress,
+  UploadRef,
+} from './keeper-contract.ts';
 import type { Operation, Plan } from './operation.ts';
 import { RecordJournal } from './record-journal.ts';
 import { QuotaCounting } from './quota-counting.ts';
@@ -24,6 +32,8 @@ import { RepositoryLimit } from './repository-limit.ts';
 import type { QueueParts } from './repository-queue.ts';
 import { RepositoryWatches } from './repository-watches.ts';
 import { RetentionDesk } from './retention-desk.ts';
+import { TagDesk } from './tag-desk.ts';
+import { TagHistory } from './tag-history.ts';
 import { UploadLedger } from './upload-ledger.ts';
 import { localUserDesk } from './user-desk.ts';
 import type { UserDesk } from './user-desk.ts';
@@ -49,6 +59,8 @@ const RECORDS_FLUSH_MS = 1000;
 /** The one that changes things: see `keeper-contract.ts` for what each call promises. */
 export class LocalKeeper implements Keeper {
   readonly users: UserDesk;
+  /** Tags beyond pushes and deletes: history, holds, rules. */
+  readonly tags: TagDesk;
   /** What sweeps ask for. */
   readonly garbage: GarbageDesk;
   /** What passes over equal blobs ask for. */
@@ -65,6 +77,7 @@ export class LocalKeeper implements Keeper {
   #index: IndexWriter;
   #records: Records;
   #changes: Changes;
+  #history: TagHistory;
   #ledger = new UploadLedger();
   #sharing: BlobSharing;
   #journal: RecordJournal;
@@ -89,12 +102,14 @@ export class LocalKeeper implements Keeper {
     });
     this.#quotaDesk = new QuotaDesk(parts);
     this.#repositoryLimit = new RepositoryLimit(parts.index, parts.maxRepos ?? 0);
+    this.#history = new TagHistory(parts.records.history);
     const queueParts: QueueParts = {
       index: parts.index,
       group: new CommitGroup(parts.index),
       chunks: new WeightedLru<RepoName, IndexChunks>(CHUNKS_BYTES_MAX),
       report: parts.report,
       nowMs: this.#nowMs,
+      history: this.#history,
       watches: this.#watches,
       onCommit: (repo, operation, plan) => this.#record(repo, operation, plan),
       onRemoved: (repo: RepoName, digests: readonly Digest[]) => this.damage.forget(repo, digests),
@@ -117,6 +132,8 @@ export class LocalKeeper implements Keeper {
       report: (path, error) =>
         parts.report(path, null, `the bytes of a quota could not be counted: ${String(error)}`),
     });
+    const { history } = parts.records;
+    this.tags = new TagDesk({ ...desk, history, tagHistory: this.#history, nowMs: this.#nowMs });
     this.garbage = new GarbageDesk({
       ...desk,
       ledger: this.#ledger,
@@ -131,7 +148,7 @@ export class LocalKeeper implements Keeper {
       journal: this.#journal,
     });
     this.#flushTimer = setInterval(() => {
-      void this.#journal.flush();
+      void this.#flush();
       void this.#reserve?.renew();
     }, RECORDS_FLUSH_MS);
     this.#flushTimer.unref();
@@ -289,14 +306,18 @@ export class LocalKeeper implements Keeper {
     await this.#journal.flushWhenFull();
   }
 
-  async deleteManifest(repo: RepoName, reference: Reference, tagsMax: number): Promise<void> {
+  async deleteManifest(repo: RepoName, reference: Reference, tagsMax: number, by = ''): Promise<void> {
     if (reference.kind === 'tag')
-      return this.#changes.change(repo, { kind: 'deleteTag', tag: reference.tag });
+      return this.#changes.change(repo, { kind: 'deleteTag', tag: reference.tag, by });
     const { digest } = reference;
     // Its file goes too, which an upload of the same bytes must not cross.
     await this.#changes.onBlob(repo, digest, () =>
-      this.#changes.change(repo, { kind: 'deleteManifest', digest, tagsMax }),
+      this.#changes.change(repo, { kind: 'deleteManifest', digest, tagsMax, by, purges: false }),
     );
+  }
+
+  listTagEvents(repo: RepoName, tag: Tag, range: TagEventRange): Promise<TagEventPage | null> {
+    return this.tags.events(repo, tag, range);
   }
 
   refresh(repo: RepoName): Promise<void> {
@@ -338,7 +359,17 @@ export class LocalKeeper implements Keeper {
     clearInterval(this.#flushTimer);
     await this.damage.close();
     await this.quotas.close();
+    await this.#flush();
+  }
+
+  async #flush(): Promise<void> {
     await this.#journal.flush();
+    try {
+      await this.#history.flush();
+    } catch (error) {
+      // What is not confirmed is judged anew, by the tags as they are.
+      this.#report('', null, `the history of tags could not be written: ${String(error)}`);
+    }
   }
 }
 

@@ -1,4 +1,4 @@
-import type { BlobRow, EntryRow, NewManifest } from '#metadata';
+import type { BlobRow, EntryRow, Hold, NewManifest, NewTagEvent } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { Tag } from '#oci/reference';
 import type { ManifestPush } from './keeper-contract.ts';
@@ -6,10 +6,25 @@ import type { RepositoryWatch } from './repository-watch.ts';
 
 /** One change asked of a repository. */
 export type Operation =
-  | { readonly kind: 'push'; readonly push: ManifestPush }
-  | { readonly kind: 'deleteTag'; readonly tag: Tag }
-  /** Refused where the manifest has more than `tagsMax` tags. */
-  | { readonly kind: 'deleteManifest'; readonly digest: Digest; readonly tagsMax: number }
+  | { readonly kind: 'push'; readonly push: ManifestPush; readonly restores?: boolean }
+  /** `by` is the name of who asks. */
+  | { readonly kind: 'deleteTag'; readonly tag: Tag; readonly by: string }
+  /** Refused where the manifest has more than `tagsMax` tags. `purges`: as the first step of a purge. */
+  | {
+      readonly kind: 'deleteManifest';
+      readonly digest: Digest;
+      readonly tagsMax: number;
+      readonly by: string;
+      readonly purges: boolean;
+    }
+  /** Removes a manifest below a purged one, if nothing but that listed it. */
+  | { readonly kind: 'purgeChild'; readonly digest: Digest; readonly root: Digest }
+  /** Removes the bytes of a blob below a purged manifest, if nothing else needs them. */
+  | { readonly kind: 'purgeBlob'; readonly digest: Digest; readonly root: Digest }
+  /** Makes a held blob that nothing uses absent, if it is not so already. */
+  | { readonly kind: 'hideHeld'; readonly digest: Digest }
+  /** Ends a hold: what was kept absent for it goes as any garbage does. */
+  | { readonly kind: 'releaseHold'; readonly digest: Digest; readonly root: Digest }
   | { readonly kind: 'deleteBlob'; readonly digest: Digest }
   /** Marks a blob as about to be removed; nothing happens when something needs it, or when it was noted again. */
   | { readonly kind: 'buryBlob'; readonly digest: Digest; readonly sinceMs: number }
@@ -39,6 +54,12 @@ export type Operation =
   /** Reads a manifest that could not be read before, so that it is known what it refers to. */
   | { readonly kind: 'readAgain'; readonly digest: Digest }
   | { readonly kind: 'refresh' };
+
+/** Operations on what is held, or was. */
+export type HeldOperation = Extract<
+  Operation,
+  { kind: 'purgeChild' | 'purgeBlob' | 'hideHeld' | 'releaseHold' }
+>;
 
 /** When a manifest is garbage (zot's retention policy of its repository). */
 export interface GarbageRules {
@@ -76,10 +97,18 @@ export interface Plan {
   readonly candidates: readonly { readonly what: Digest; readonly sinceMs: number }[];
   /** The repository goes as a whole; its batch holds nothing else that changes it. */
   readonly removesRepository: boolean;
-  /** Blobs that count as absent from now on, with the times of their files. */
-  readonly buried: readonly { readonly digest: Digest; readonly modifiedMs: number }[];
+  /** Blobs that count as absent from now on, with the times of their files; those that are held stay on the store. */
+  readonly buried: readonly {
+    readonly digest: Digest;
+    readonly modifiedMs: number;
+    readonly held?: boolean;
+  }[];
   /** Buried blobs that are needed after all. */
   readonly revived: readonly Digest[];
+  /** What the history of tags tells of it, written before anything is changed. */
+  readonly events: readonly NewTagEvent[];
+  /** What must stay so that it can be undone. */
+  readonly holds: readonly Hold[];
 }
 
 export const NO_CHANGE: Plan = {
@@ -95,6 +124,8 @@ export const NO_CHANGE: Plan = {
   removesRepository: false,
   buried: [],
   revived: [],
+  events: [],
+  holds: [],
 };
 
 /** What an operation reads and changes; operations that touch each other's keys are not planned together. */

@@ -5,17 +5,34 @@ import type { RepositoryStore } from '#storage';
 import { NO_CHANGE } from './operation.ts';
 import type { GarbageRules, Operation, Plan } from './operation.ts';
 import { removalOf } from './plan-delete.ts';
+import type { Holdings } from './tag-rules.ts';
 
 /** Why a manifest is garbage, in zot's words for the log. */
 export type GarbageReason = 'deleteUntagged' | 'deleteReferrers' | 'staleManifestPrune';
 
+/** The repository in which something may be garbage, with what is known of it. */
+export interface GarbagePlace {
+  readonly index: IndexWriter;
+  readonly holds: Holdings;
+  readonly repo: RepoName;
+}
+
 /**
  * Whether a manifest is garbage as things stand: it has no tag, no index lists it, and either it has no subject
- * (`deleteUntagged`) or its subject is gone (`deleteReferrers`, which takes tagged ones too, as zot does).
+ * (`deleteUntagged`) or its subject is gone (`deleteReferrers`, which takes tagged ones too, as zot does). What is held
+ * is none, and neither is what refers to something that is held.
  */
 export async function garbageReason(
-  index: IndexWriter,
-  repo: RepoName,
+  place: GarbagePlace,
+  digest: Digest,
+  rules: GarbageRules,
+): Promise<GarbageReason | null> {
+  const reason = await unheldReason(place, digest, rules);
+  return reason !== null && (await place.holds.isHeld(place.repo, digest)) ? null : reason;
+}
+
+async function unheldReason(
+  { index, holds, repo }: GarbagePlace,
   digest: Digest,
   rules: GarbageRules,
 ): Promise<GarbageReason | null> {
@@ -25,7 +42,8 @@ export async function garbageReason(
   const subject = await index.findSubject(repo, digest);
   if (subject !== null) {
     const gone = (await index.findManifest(repo, { kind: 'digest', digest: subject })) === null;
-    return gone && rules.deleteReferrers ? 'deleteReferrers' : null;
+    if (!gone || !rules.deleteReferrers) return null;
+    return (await holds.isHeld(repo, subject)) ? null : 'deleteReferrers';
   }
   if (!rules.deleteUntagged) return null;
   const entries = await index.findEntries(repo, { kind: 'digest', digest });
@@ -78,16 +96,15 @@ export async function unknownContent(index: IndexWriter, repo: RepoName): Promis
 
 /** Removes a manifest if it is garbage still. Its bytes stay, as a blob that is judged like any other. */
 export async function planCollectManifest(
-  repo: RepoName,
   operation: Extract<Operation, { kind: 'collectManifest' }>,
-  index: IndexWriter,
+  place: GarbagePlace,
 ): Promise<Plan> {
   const { digest, rules, sinceMs } = operation;
+  const { index, repo } = place;
   // Pushed again since it was judged: it is young.
   if ((await index.findCandidate(repo, digest))?.sinceMs !== sinceMs) return NO_CHANGE;
   if ((await unknownContent(index, repo)) !== null) return NO_CHANGE;
-  if ((await garbageReason(index, repo, digest, rules)) === null || (await operation.isKept()))
-    return NO_CHANGE;
+  if ((await garbageReason(place, digest, rules)) === null || (await operation.isKept())) return NO_CHANGE;
   return { ...(await removalOf(repo, digest, index, sinceMs)), removedFiles: [] };
 }
 

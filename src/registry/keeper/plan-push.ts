@@ -5,6 +5,7 @@ import { projectManifest } from '#oci/manifest';
 import type { ManifestReference } from '#oci/manifest';
 import { manifestKind } from '#oci/media-types';
 import type { Tag } from '#oci/reference';
+import type { RepoName } from '#oci/repo-name';
 import { StorageError, descriptorJson, withoutTag } from '#storage';
 import type { RepositoryStore } from '#storage';
 import type { ManifestPush } from './keeper-contract.ts';
@@ -14,6 +15,8 @@ import { requireRights } from './push-rights.ts';
 
 /** Manifests below an index that were uploaded as plain blobs are read to serve them; a bound for that. */
 const CHILD_SIZE_BYTES_MAX = 4 * 1024 * 1024;
+/** Indexes in indexes are adopted this deep. */
+const ADOPTED_DEPTH_MAX = 3;
 const MISSING_NAMED_MAX = 20;
 /** References looked at together; each costs a trip to the disk. */
 const LOOKS_AT_ONCE = 16;
@@ -146,7 +149,7 @@ async function requireReferences(
       requireSize(reference, seen.sizeBytes);
       if (!seen.recorded) found.push({ digest: reference.digest, sizeBytes: seen.sizeBytes });
       if (reference.role !== 'child') continue;
-      const adopted = await adoptChild(push, reference, index, store);
+      const adopted = await adoptChild(push.repo, reference, { index, store, depth: 1 });
       if (adopted === null) missing.push(reference.digest);
       else children.push(...adopted);
     }
@@ -191,19 +194,29 @@ function requireSize(reference: ManifestReference, sizeBytes: number): void {
   });
 }
 
-/** A child that came as a plain blob becomes a manifest that can be pulled by digest; `null`: it is damaged. */
+/**
+ * A child that came as a plain blob, or whose index was deleted and comes back, becomes a manifest that can be pulled
+ * by digest; so do those below it. `null`: it is damaged.
+ */
 async function adoptChild(
-  push: ManifestPush,
+  repo: RepoName,
   reference: ManifestReference,
-  index: IndexWriter,
-  store: RepositoryStore,
+  where: { readonly index: IndexWriter; readonly store: RepositoryStore; readonly depth: number },
 ): Promise<NewManifest[] | null> {
   const { digest, mediaType, sizeBytes } = reference;
-  if (manifestKind(mediaType) === null) return [];
-  if ((await index.findManifest(push.repo, { kind: 'digest', digest })) !== null) return [];
+  const { index, store, depth } = where;
+  if (manifestKind(mediaType) === null || depth > ADOPTED_DEPTH_MAX) return [];
+  if ((await index.findManifest(repo, { kind: 'digest', digest })) !== null) return [];
   const bytes = await readSound(store, digest);
   if (bytes === null) return null;
-  return [{ digest, mediaType, sizeBytes, projection: projectManifest(bytes, mediaType) }];
+  const projection = projectManifest(bytes, mediaType);
+  const adopted: NewManifest[] = [{ digest, mediaType, sizeBytes, projection }];
+  for (const below of projection.references) {
+    if (below.role !== 'child') continue;
+    // What is wrong further down was so before.
+    adopted.push(...((await adoptChild(repo, below, { ...where, depth: depth + 1 })) ?? []));
+  }
+  return adopted;
 }
 
 async function readSound(store: RepositoryStore, digest: Digest): Promise<Buffer | null> {

@@ -1,10 +1,9 @@
 import type { IndexWriter } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
-import type { RepositoryStore } from '#storage';
 import type { ManifestPush } from './keeper-contract.ts';
 import { NO_CHANGE } from './operation.ts';
-import type { Operation, OperationKeys, Plan } from './operation.ts';
+import type { HeldOperation, Operation, OperationKeys, Plan } from './operation.ts';
 import {
   planBuryBlob,
   planCollectBlob,
@@ -13,9 +12,15 @@ import {
   planRemoveEmpty,
 } from './plan-collect.ts';
 import { planDeleteBlob, planDeleteManifest, planDeleteTag } from './plan-delete.ts';
+import { planHideHeld, planPurgeBlob, planPurgeChild, planReleaseHold } from './plan-purge.ts';
 import { planPush } from './plan-push.ts';
 import { planRetire } from './plan-retire.ts';
 import { planReadAgain } from './plan-read-again.ts';
+import { withHistory } from './plan-undo.ts';
+import type { UndoContext } from './plan-undo.ts';
+
+/** What an operation is planned against. */
+export type PlanContext = UndoContext;
 
 /** What keeps a repository in order, asked for by background work. */
 type Upkeep = Exclude<
@@ -24,12 +29,12 @@ type Upkeep = Exclude<
 >;
 
 /** Works out what an operation does, against the index as it stands; throws what refuses it. */
-export async function planOperation(
-  operation: Operation,
-  index: IndexWriter,
-  store: RepositoryStore,
-  nowMs: number,
-): Promise<Plan> {
+export async function planOperation(operation: Operation, context: PlanContext): Promise<Plan> {
+  return withHistory(operation, await planBare(operation, context), context);
+}
+
+async function planBare(operation: Operation, context: PlanContext): Promise<Plan> {
+  const { index, store, nowMs } = context;
   switch (operation.kind) {
     case 'push':
       return planPush(operation.push, index, store, nowMs);
@@ -42,19 +47,16 @@ export async function planOperation(
     case 'refresh':
       return NO_CHANGE;
     default:
-      return planUpkeep(operation, index, store, nowMs);
+      return planUpkeep(operation, context);
   }
 }
 
-async function planUpkeep(
-  operation: Upkeep,
-  index: IndexWriter,
-  store: RepositoryStore,
-  nowMs: number,
-): Promise<Plan> {
+/** What background work and the operator ask for. */
+async function planUpkeep(operation: Upkeep, context: PlanContext): Promise<Plan> {
+  const { index, store, history, nowMs } = context;
   switch (operation.kind) {
     case 'collectManifest':
-      return planCollectManifest(store.name, operation, index);
+      return planCollectManifest(operation, { index, holds: history, repo: store.name });
     case 'retire':
       return planRetire(store.name, operation, index, nowMs);
     case 'pruneDead':
@@ -67,6 +69,22 @@ async function planUpkeep(
       return planRemoveEmpty(operation.isOld, index, store);
     case 'readAgain':
       return planReadAgain(operation.digest, index, store);
+    default:
+      return planHeld(operation, context);
+  }
+}
+
+/** Operations on what is held, or was. */
+async function planHeld(operation: HeldOperation, { index, store, history }: PlanContext): Promise<Plan> {
+  switch (operation.kind) {
+    case 'purgeChild':
+      return planPurgeChild(operation, index, store, history);
+    case 'purgeBlob':
+      return planPurgeBlob(operation, index, store);
+    case 'hideHeld':
+      return planHideHeld(operation.digest, index, store);
+    case 'releaseHold':
+      return planReleaseHold(operation, index, store, history);
   }
 }
 
@@ -111,14 +129,14 @@ async function keysOfUpkeep(operation: Upkeep, repo: RepoName, index: IndexWrite
     }
     case 'pruneDead':
     case 'collectManifest':
+    case 'purgeChild':
       return keysOfManifest(operation.digest, repo, index);
-    case 'buryBlob':
-    case 'collectBlob':
-      return { reads: [], writes: [operation.digest, ADOPTED] };
     case 'removeEmpty':
       return { reads: [], writes: [LAYOUT] };
     case 'readAgain':
       return { reads: [LAYOUT], writes: [operation.digest, ADOPTED] };
+    default:
+      return { reads: [], writes: [operation.digest, ADOPTED] };
   }
 }
 

@@ -4,10 +4,12 @@
  * Owns: the order of changes of its repository, and the serialised index.json while it is in use.
  * Invariants: (1) at most one batch runs; (2) the operations of a batch do not touch each other's keys, so that
  * each is planned against the same state; (3) the state planned against is that of the file, by its fingerprint.
- * Order of writes of a batch: manifests durable -> index.json replaced -> index committed -> files that nothing
- * names any more removed -> answers. A fault before index.json was replaced leaves the repository as it was; when
- * the index cannot commit after it, the file is put back; after a crash in between, the index is read from the file.
+ * Order of writes of a batch: manifests durable -> history -> index.json replaced -> index committed -> files
+ * that nothing names any more removed -> answers. A fault before index.json was replaced leaves the repository as it
+ * was; when the index cannot commit after it, the file is put back; after a crash in between, the index is read from
+ * the file.
  */
+import { HELD_SINCE_MS } from '#metadata';
 import type { BlobRow, RepositoryState } from '#metadata';
 import type { Digest } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
@@ -21,9 +23,11 @@ import type { MirrorParts } from './layout-mirror.ts';
 import { BatchChooser } from './operation.ts';
 import type { Operation, Plan } from './operation.ts';
 import { keysOf, planOperation } from './plan.ts';
+import type { TagHistory } from './tag-history.ts';
 
 export interface QueueParts extends MirrorParts {
   readonly group: CommitGroup;
+  readonly history: TagHistory;
   /** The wall clock, milliseconds since the epoch. */
   readonly nowMs: () => number;
   /** Hears of each operation that is committed, in the order in which they are. */
@@ -119,6 +123,7 @@ export class RepositoryQueue {
     const progress = { replaced: false };
     try {
       const state = await this.#mirror.currentState();
+      await this.#parts.history.settle(this.#store.name, this.#parts.index);
       planned = await this.#planAll(batch, state);
       await this.#write(
         planned.map(({ plan }) => plan),
@@ -176,10 +181,11 @@ export class RepositoryQueue {
   }
 
   async #plan(job: Job, state: RepositoryState | null): Promise<PlannedJob | null> {
-    const { index, nowMs } = this.#parts;
+    const { index, nowMs, history } = this.#parts;
     try {
       if (job.operation.kind === 'push') this.#requireUsable(state);
-      const plan = await planOperation(job.operation, index, this.#store, nowMs());
+      const context = { index, store: this.#store, history, nowMs: nowMs() };
+      const plan = await planOperation(job.operation, context);
       this.#parts.watches.planned(this.#store.name, job.operation, plan);
       return { job, plan };
     } catch (error) {
@@ -202,7 +208,7 @@ export class RepositoryQueue {
     state: RepositoryState | null,
     progress: { replaced: boolean },
   ): Promise<void> {
-    const { index, group } = this.#parts;
+    const { index } = this.#parts;
     const store = this.#store;
     const manifests = plans.flatMap(({ manifestBytes }) => (manifestBytes === null ? [] : [manifestBytes]));
     const found = [...plans.flatMap((plan) => plan.foundBlobs), ...this.#counted(manifests)];
@@ -211,40 +217,16 @@ export class RepositoryQueue {
     await this.#note(manifests.map(({ digest }) => digest));
     await Promise.all(manifests.map(({ digest, bytes }) => store.putManifest(digest, bytes)));
 
-    const removed = plans.flatMap((plan) => plan.removedEntries);
-    const added = plans.flatMap((plan) => plan.addedEntries);
-    const addedManifests = plans.flatMap((plan) => plan.addedManifests);
-    const removedManifests = plans.flatMap((plan) => plan.removedManifests);
-    const revived = plans.flatMap((plan) => plan.revived);
-    if (
-      removed.length + added.length + addedManifests.length + removedManifests.length + revived.length >
-      0
-    ) {
-      const chunks = await this.#chunks();
-      const before = chunks.file(state?.head ?? '', state?.unreadable ?? []);
-      for (const entry of removed) chunks.remove(entry.position);
-      const positions = chunks.append(added.map((entry) => entry.json));
-      const next = await this.#replaceIndex(chunks, state, removed.length + added.length > 0);
-      progress.replaced = true;
-      try {
-        await group.commit({
-          repo: store.name,
-          state: next,
-          removedPositions: removed.map((entry) => entry.position),
-          addedEntries: added.map((entry, at) => ({ ...entry, position: positions[at] as number })),
-          removedManifests,
-          addedManifests,
-          candidates: plans.flatMap((plan) =>
-            plan.candidates.map((found) => ({ repo: store.name, ...found })),
-          ),
-          revived,
-        });
-      } catch (error) {
-        progress.replaced = !(await this.#takeBack(state, next, before));
-        throw error;
-      }
-      this.#parts.chunks.set(store.name, chunks, chunks.sizeBytes);
-    }
+    const changes = plans.some(
+      (plan) =>
+        plan.removedEntries.length +
+          plan.addedEntries.length +
+          plan.addedManifests.length +
+          plan.removedManifests.length +
+          plan.revived.length >
+        0,
+    );
+    if (changes) await this.#writeChanges(plans, state, progress);
     if (plans.some((plan) => plan.removesRepository)) {
       await store.removeLayout();
       await this.#mirror.forget();
@@ -255,6 +237,53 @@ export class RepositoryQueue {
   #counted(manifests: readonly NonNullable<Plan['manifestBytes']>[]): BlobRow[] {
     if (this.#parts.countsBytes?.(this.#store.name) !== true) return [];
     return manifests.map(({ digest, bytes }) => ({ digest, sizeBytes: bytes.length }));
+  }
+
+  async #writeChanges(
+    plans: readonly Plan[],
+    state: RepositoryState | null,
+    progress: { replaced: boolean },
+  ): Promise<void> {
+    const { history, nowMs, chunks: held } = this.#parts;
+    const { name } = this.#store;
+    const removed = plans.flatMap((plan) => plan.removedEntries);
+    const added = plans.flatMap((plan) => plan.addedEntries);
+    const chunks = await this.#chunks();
+    const before = chunks.file(state?.head ?? '', state?.unreadable ?? []);
+    for (const entry of removed) chunks.remove(entry.position);
+    const positions = chunks.append(added.map((entry) => entry.json));
+    const recorded = await history.record(name, plans, nowMs());
+    try {
+      const next = await this.#replaceIndex(chunks, state, removed.length + added.length > 0);
+      progress.replaced = true;
+      try {
+        await this.#commit(plans, next, positions);
+      } catch (error) {
+        progress.replaced = !(await this.#takeBack(state, next, before));
+        throw error;
+      }
+    } catch (error) {
+      history.doubt(name);
+      throw error;
+    }
+    history.confirm(recorded);
+    held.set(name, chunks, chunks.sizeBytes);
+  }
+
+  /** Commits what plans change, their new descriptors at `positions`. */
+  #commit(plans: readonly Plan[], state: RepositoryState, positions: readonly number[]): Promise<void> {
+    const repo = this.#store.name;
+    const added = plans.flatMap((plan) => plan.addedEntries);
+    return this.#parts.group.commit({
+      repo,
+      state,
+      removedPositions: plans.flatMap((plan) => plan.removedEntries.map((entry) => entry.position)),
+      addedEntries: added.map((entry, at) => ({ ...entry, position: positions[at] as number })),
+      removedManifests: plans.flatMap((plan) => plan.removedManifests),
+      addedManifests: plans.flatMap((plan) => plan.addedManifests),
+      candidates: plans.flatMap((plan) => plan.candidates.map((found) => ({ repo, ...found }))),
+      revived: plans.flatMap((plan) => plan.revived),
+    });
   }
 
   /**
@@ -293,7 +322,12 @@ export class RepositoryQueue {
   async #bury(blobs: Plan['buried']): Promise<void> {
     const sinceMs = this.#parts.nowMs();
     await this.#parts.index.addTombstones(
-      blobs.map((blob) => ({ ...blob, repo: this.#store.name, sinceMs })),
+      blobs.map(({ digest, modifiedMs, held }) => ({
+        repo: this.#store.name,
+        digest,
+        modifiedMs,
+        sinceMs: held === true ? HELD_SINCE_MS : sinceMs,
+      })),
     );
   }
 

@@ -1,8 +1,9 @@
 import { UPLOADS, WHOLE_REPOSITORY } from '#metadata';
-import type { CandidateRow, IndexWriter } from '#metadata';
+import type { CandidateRow } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import { garbageReason, isBlobInUse } from '#registry';
+import type { GarbagePlace } from '#registry';
 import type { TaskContext } from '../scheduler.ts';
 import type { SweepParts } from './sweep-parts.ts';
 
@@ -25,7 +26,7 @@ export async function noteAll(
   let found: CandidateRow[] = [];
   for await (const digest of store.listBlobs()) {
     if (context.signal.aborted) return false;
-    if (await isHeld(index, repo, digest)) continue;
+    if (await isNeeded({ index, holds: keeper.tags, repo }, digest)) continue;
     const stat = await store.statBlob(digest);
     const nowMs = clock.nowMs();
     const sinceMs = isRepository && stat !== null ? Math.min(stat.modifiedMs, nowMs) : nowMs;
@@ -64,11 +65,12 @@ async function noteDead(
 }
 
 /** Blobs in use, and manifests with a tag or a parent: nothing to look at. */
-async function isHeld(index: IndexWriter, repo: RepoName, digest: Digest): Promise<boolean> {
+async function isNeeded(place: GarbagePlace, digest: Digest): Promise<boolean> {
+  const { index, repo } = place;
   const manifest = await index.findManifest(repo, { kind: 'digest', digest });
   if (manifest === null) return isBlobInUse(index, repo, digest);
   const rules = { deleteUntagged: true, deleteReferrers: true };
-  return (await garbageReason(index, repo, digest, rules)) === null;
+  return (await garbageReason(place, digest, rules)) === null;
 }
 
 /** Makes the next sweep look at everything that is on the store, not only at what was noted. */

@@ -1,6 +1,12 @@
 import type { Garbage } from '#metadata';
 import type { Time } from '../time.ts';
 
+/** What has times that are held against the clock. */
+export interface Timed {
+  readonly index: Pick<Garbage, 'shiftTimes' | 'clampTimes'>;
+  readonly tags: Pick<Garbage, 'shiftTimes' | 'clampTimes'>;
+}
+
 /** A wall clock that moved by less against the steady one was adjusted, not set. */
 const JUMP_MS = 1000;
 
@@ -28,14 +34,19 @@ export class SweepClock {
   }
 
   /** Looks at the wall clock; to be called before a sweep, which then sees a steady time. */
-  async correct(index: Pick<Garbage, 'shiftTimes' | 'clampTimes'>): Promise<void> {
+  async correct(timed: Timed): Promise<void> {
     const byMs = this.#time.nowMs() - this.#time.elapsedMs() - this.#offsetMs;
     if (Math.abs(byMs) >= JUMP_MS) {
-      if (byMs > 0) await index.shiftTimes(byMs);
+      // First, so that nobody else who looks meanwhile moves the times once more.
       this.#remember(byMs);
       this.#offsetMs += byMs;
+      if (byMs > 0) {
+        await timed.index.shiftTimes(byMs);
+        await timed.tags.shiftTimes(byMs);
+      }
     }
-    await index.clampTimes(this.nowMs());
+    await timed.index.clampTimes(this.nowMs());
+    await timed.tags.clampTimes(this.nowMs());
   }
 
   #remember(byMs: number): void {

@@ -16,6 +16,7 @@ import type { GarbageReason } from '#registry';
 import type { TaskContext } from '../scheduler.ts';
 import { RetentionRound } from '../retention/retention-round.ts';
 import { UntaggedRetention } from '../retention/untagged.ts';
+import { endUndo } from '../undo/end-undo.ts';
 import { noteAll } from './note-all.ts';
 import type { SweepParts, SweepReport } from './sweep-parts.ts';
 
@@ -54,7 +55,8 @@ export class Sweep {
    * tombstones whose grace is over.
    */
   async run(): Promise<void> {
-    await this.#parts.clock.correct(this.#parts.index);
+    await this.#correctClock();
+    if (!this.#parts.settings.dryRun) await endUndo(this.#parts, this.#context);
     await this.#retain();
     try {
       await this.#judgeRounds();
@@ -84,12 +86,17 @@ export class Sweep {
   /** Only removes what earlier sweeps marked. */
   async finish(): Promise<void> {
     if (this.#parts.settings.dryRun) return;
-    await this.#parts.clock.correct(this.#parts.index);
+    await this.#correctClock();
     await this.#removeBuried();
     for (const repo of this.#touched) {
       if (this.#context.signal.aborted) return;
       await this.#isolated(repo, () => this.#removeIfEmpty(repo));
     }
+  }
+
+  #correctClock(): Promise<void> {
+    const { clock, index, keeper } = this.#parts;
+    return clock.correct({ index, tags: keeper.tags });
   }
 
   /** When there is something to remove whose grace is not over: the time to wait; `null` when there is nothing. */
@@ -147,9 +154,10 @@ export class Sweep {
 
   /** Gives whether the candidate is dealt with; a manifest or blob that is not old enough is looked at again. */
   async #judgeDigest(repo: RepoName, digest: Digest, sinceMs: number): Promise<boolean> {
-    const { index, storage, settings, clock } = this.#parts;
+    const { index, keeper, storage, settings, clock } = this.#parts;
     const ageMs = clock.nowMs() - sinceMs;
-    const reason = await garbageReason(index, repo, digest, settings.rulesOf(repo));
+    const place = { index, holds: keeper.tags, repo };
+    const reason = await garbageReason(place, digest, settings.rulesOf(repo));
     if (reason !== null) {
       if (ageMs < settings.manifestDelayMs || (await this.#isUnknown(repo))) return false;
       await this.#collectManifest(repo, digest, { reason, sinceMs });
@@ -199,6 +207,8 @@ export class Sweep {
     const ageMs = clock.ageMs(stat.modifiedMs);
     if (ageMs >= 0 && ageMs < settings.delayMs) return false;
     if (await index.isTombstoned(repo, digest)) return true;
+    const isHeld = await keeper.tags.isHeld(repo, digest);
+    if (settings.dryRun && isHeld) return true;
     if (settings.dryRun) {
       this.#report.blobs += 1;
       this.#report.freedBytes += stat.sizeBytes;
@@ -207,7 +217,8 @@ export class Sweep {
       return false;
     }
     if (!(await keeper.garbage.buryBlob(repo, digest, sinceMs))) return false;
-    this.#report.buried += 1;
+    // Absent from now on; its bytes wait until nobody holds it.
+    if (!isHeld) this.#report.buried += 1;
     return true;
   }
 

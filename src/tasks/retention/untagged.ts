@@ -89,13 +89,14 @@ export class UntaggedRetention {
   }
 
   async #group(repo: RepoName, rules: KeepRules): Promise<KeepGroup> {
-    const { index, records, clock } = this.#parts;
+    const { index, records, clock, keeper } = this.#parts;
     const pullsBeganMs = await records.beganMs();
     const group = new KeepGroup(rules, { ageMs: (atMs) => clock.ageMs(atMs), pullsBeganMs });
     if (!ranks(rules)) return group;
+    const place = { index, holds: keeper.tags, repo };
     const garbage = { deleteUntagged: true, deleteReferrers: false };
     for await (const { tag, digest } of entriesOf(index, repo, this.#context)) {
-      if (tag !== null || (await garbageReason(index, repo, digest, garbage)) === null) continue;
+      if (tag !== null || (await garbageReason(place, digest, garbage)) === null) continue;
       group.add(await factsOf(this.#parts, repo, { name: digest, digest }));
     }
     return group;

@@ -92,7 +92,8 @@ for (const world of worlds()) {
       for (const tag of ['v1', 'moving']) await pushImage(open, world.repo, IMAGE, tag);
       await pushManifest(open, world.repo, REFERRER);
       await open.close();
-      served = await serveRegistry({ root, http: world.http, ...extensionsOn() });
+      const storage = { undo: '1h' };
+      served = await serveRegistry({ root, http: world.http, storage, ...extensionsOn() });
     });
 
     after(async () => {
@@ -135,7 +136,7 @@ const NEVER_SERVED = /\/zot\/auth\/(token|login|callback)/;
 
 test('the header of the web pages changes no answer where nobody can sign in', async () => {
   for (const world of worlds().filter(({ hasPasswords }) => !hasPasswords)) {
-    const served = await serveRegistry({ http: world.http, ...extensionsOn() });
+    const served = await serveRegistry({ http: world.http, storage: { undo: '1h' }, ...extensionsOn() });
     try {
       for (const target of ['/v2/', '/v2/_catalog', '/v2/_oci/ext/discover', `/v2/${world.repo}/tags/list`]) {
         const plain = await served.request('GET', target);

@@ -253,6 +253,7 @@ export const ROUTE_CASES: readonly RouteCase[] = [
   plain('GET /v2/_catalog', 'repositories', 'entry'),
   plain('GET /v2/_oci/ext/discover', 'extensions', 'entry'),
   plain('GET /v2/:name/tags/list', 'tags', 'read'),
+  plain('GET /v2/:name/_oci/tag-history/:reference', 'the history of a tag', 'read'),
   plain('GET /v2/:name/referrers/:digest', 'referrers', 'read'),
   plain(`GET ${MANIFEST}`, 'a manifest', 'read'),
   plain(`HEAD ${MANIFEST}`, 'a manifest', 'read'),
