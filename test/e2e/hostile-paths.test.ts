@@ -17,9 +17,13 @@ before(async () => {
   await pushImage(served, 'a', image, 'v1');
   // What a trick would have to reach.
   await writeFile(path.join(served.root, '..', 'secret'), 'secret');
-  filesBefore = await filesBelow(path.join(served.root, '..'));
+  filesBefore = await files();
 });
 after(() => served.close());
+
+/** Everything, but for what the registry keeps for itself and writes when it likes. */
+const files = async (): Promise<string[]> =>
+  (await filesBelow(path.join(served.root, '..'))).filter((name) => !name.startsWith('data/_zot/'));
 
 const digest = image.manifest.digest;
 
@@ -111,7 +115,7 @@ test('names that are none are refused on every route, and leave nothing', async 
     const written = Buffer.from(name, 'utf8').toString('latin1');
     for (const [method, target] of routes(written)) await assertRefused(method, target);
   }
-  assert.deepEqual(await filesBelow(path.join(served.root, '..')), filesBefore);
+  assert.deepEqual(await files(), filesBefore);
   assert.equal(await readFile(path.join(served.root, '..', 'secret'), 'utf8'), 'secret');
 });
 
@@ -152,7 +156,7 @@ test('references and digests that are paths lead nowhere', async () => {
   }
   const digests = ['sha256:..%2F..', '..%2F..', '%00', 'sha256:%0d%0a'];
   for (const bad of digests) await assertRefused('POST', `/v2/a/blobs/uploads/?digest=${bad}`);
-  assert.deepEqual(await filesBelow(path.join(served.root, '..')), filesBefore);
+  assert.deepEqual(await files(), filesBefore);
 });
 
 test('upload ids that are paths, or no ids, are unknown uploads', async () => {
