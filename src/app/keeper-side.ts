@@ -17,6 +17,7 @@ import {
   addStorageCommands,
   addQuotaCommands,
   addTagCommands,
+  addRetentionCommands,
   addTaskCommands,
   backgroundJobs,
   changeTasks,
@@ -136,6 +137,7 @@ function controlCommands(): ControlCommands {
   addStorageCommands(commands);
   addQuotaCommands(commands);
   addTagCommands(commands);
+  addRetentionCommands(commands);
   return commands;
 }
 

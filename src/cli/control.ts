@@ -15,13 +15,16 @@ export interface ControlRun {
   /** The configuration of the server, or its storage folder; '': the embedded default. */
   readonly target: string;
   readonly command: string;
-  readonly args: ControlArguments;
+  /** May depend on the configuration that the target names. */
+  readonly args: ControlArguments | ((config: Config) => ControlArguments);
   /** Print the result as JSON instead of text. */
   readonly json: boolean;
   /** The result in words, with a newline at the end. */
   readonly render: (result: unknown) => string;
   /** One line on how far the work is; `null` shows nothing. */
   readonly renderProgress?: (report: unknown) => string | null;
+  /** What a part of the result, told while the work goes on, prints on stdout. */
+  readonly printPart?: (report: unknown) => string;
   /** The exit code that a result means; 0 when absent. */
   readonly exitCode?: (result: unknown) => number;
 }
@@ -62,12 +65,13 @@ export function configOf(target: string): Config {
 
 async function execute(config: Config, run: ControlRun, io: CommandIo): Promise<unknown> {
   const onProgress = (report: unknown): void => {
+    if (run.printPart !== undefined) io.stdout.write(run.printPart(report));
     const line = run.renderProgress?.(report) ?? null;
     if (line !== null) io.stderr.write(`${line}\n`);
   };
   const ownFolder = join(resolve(config.storage.rootDirectory), '_zot');
   if (existsSync(ownFolder)) {
-    const call = { command: run.command, args: run.args };
+    const call = { command: run.command, args: argumentsOf(run, config) };
     const answered = await askServer(controlSocketPath(ownFolder), call, onProgress);
     if (answered !== null) return answered.result;
   }
@@ -75,6 +79,10 @@ async function execute(config: Config, run: ControlRun, io: CommandIo): Promise<
     throw new ControlRefusal(`there is no folder ${config.storage.rootDirectory}`);
   }
   return executeHere(config, run, { io, onProgress });
+}
+
+function argumentsOf({ args }: ControlRun, config: Config): ControlArguments {
+  return typeof args === 'function' ? args(config) : args;
 }
 
 async function executeHere(
@@ -90,9 +98,10 @@ async function executeHere(
     await side.walked;
     const signal = new AbortController().signal;
     return await side.commands.run(run.command, {
-      args: run.args,
+      args: argumentsOf(run, config),
       host: side.host,
       progress: onProgress,
+      ready: async () => undefined,
       signal,
     });
   } finally {

@@ -37,6 +37,8 @@ export interface ControlCall {
   readonly host: ControlHost;
   /** Tells the user how far a long work is: any plain data. */
   readonly progress: (report: unknown) => void;
+  /** Settles when the user has taken what was told; to be awaited by whoever tells much. */
+  readonly ready: () => Promise<void>;
   /** Aborted when the user went away. */
   readonly signal: AbortSignal;
 }

@@ -109,6 +109,7 @@ async function run(
       host,
       signal,
       progress: (progress) => send({ progress }),
+      ready: () => drained(socket),
     });
     send({ result: result ?? null });
   } catch (error) {
@@ -117,4 +118,18 @@ async function run(
     send({ error: { message: error instanceof Error ? error.message : String(error) } });
   }
   socket.end();
+}
+
+/** Settles when a socket has room again, or is gone. */
+function drained(socket: Socket): Promise<void> {
+  if (!socket.writableNeedDrain || socket.destroyed) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = (): void => {
+      socket.off('drain', done);
+      socket.off('close', done);
+      resolve();
+    };
+    socket.on('drain', done);
+    socket.on('close', done);
+  });
 }

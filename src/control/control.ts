@@ -8,4 +8,5 @@ export { addStorageCommands } from './storage-commands.ts';
 export type { ServedStorage } from './storage-commands.ts';
 export { addQuotaCommands } from './quota-commands.ts';
 export { addTagCommands } from './tag-commands.ts';
+export { addRetentionCommands } from './retention-commands.ts';
 export { addTaskCommands } from './task-commands.ts';

@@ -16,6 +16,8 @@ export interface TagFacts extends Facts {
   readonly name: Tag;
   readonly digest: Digest;
   readonly mediaType: string;
+  /** How often its manifest was pulled. */
+  readonly pulls: number;
 }
 
 const PAGE = 500;
@@ -34,12 +36,12 @@ export async function factsOf<Name extends string>(
   parts: FactParts,
   repo: RepoName,
   manifest: { readonly name: Name; readonly digest: Digest },
-): Promise<Facts & { readonly name: Name }> {
+): Promise<Facts & { readonly name: Name; readonly pulls: number }> {
   const { name, digest } = manifest;
-  const { firstPushMs, lastPullMs } = await parts.records.statistics(repo, digest);
+  const { firstPushMs, lastPullMs, pulls } = await parts.records.statistics(repo, digest);
   const allPullsKnown = firstPushMs !== null;
   const pushedMs = firstPushMs ?? (await parts.storage.repository(repo).statBlob(digest))?.modifiedMs ?? null;
-  return { name, pushedMs, pulledMs: lastPullMs, allPullsKnown };
+  return { name, pushedMs, pulledMs: lastPullMs, allPullsKnown, pulls };
 }
 
 /** Every tag of a repository with what is known of it. One that two descriptors claim is the first one's. */
@@ -54,7 +56,7 @@ export async function* tagsOf(
     seen.add(tag);
     const { mediaType } = JSON.parse(json) as { mediaType?: unknown };
     const facts = REFERRERS_TAG.test(tag)
-      ? { name: tag, pushedMs: null, pulledMs: null, allPullsKnown: true }
+      ? { name: tag, pushedMs: null, pulledMs: null, allPullsKnown: true, pulls: 0 }
       : await factsOf(parts, repo, { name: tag, digest });
     yield { ...facts, digest, mediaType: typeof mediaType === 'string' ? mediaType : '' };
   }

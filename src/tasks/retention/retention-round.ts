@@ -13,11 +13,11 @@ import type { LocalKeeper, RepositoryWatch, TagToRetire } from '#registry';
 import type { Store } from '#storage';
 import type { SweepClock } from '../gc/sweep-clock.ts';
 import type { TaskContext } from '../scheduler.ts';
-import { tagsOf } from './facts.ts';
-import type { FactParts, TagFacts } from './facts.ts';
+import type { FactParts } from './facts.ts';
+import { judgeTags } from './judged-tags.ts';
 import { danglingTags } from './legacy-signatures.ts';
 import { goneReason, logTag } from './retention-log.ts';
-import { TagJudge, ranks } from './rules.ts';
+import { ranks } from './rules.ts';
 import type { SettledRepositories } from './settled.ts';
 import type { RetentionPolicy, RetentionSettings } from './settings.ts';
 
@@ -41,11 +41,6 @@ const REPOSITORIES_PAGE = 200;
 const TAGS_AT_ONCE = 256;
 /** Judgements of a repository in one round, when clients remove what counted; then it waits for the next round. */
 const JUDGEMENTS_MAX = 3;
-
-interface Judged {
-  readonly facts: TagFacts;
-  readonly entry: number | null;
-}
 
 /** A tag that is to go, with why; `onGone` is called when it has gone. */
 interface Leaving {
@@ -145,14 +140,10 @@ export class RetentionRound {
   }
 
   async #judgeTags(repo: RepoName, policy: RetentionPolicy, watch: RepositoryWatch): Promise<Outcome> {
-    const { records, clock, logger, settings } = this.#parts;
-    const pullsBeganMs = await records.beganMs();
-    const judge = new TagJudge(policy.keepTags, { ageMs: (atMs) => clock.ageMs(atMs), pullsBeganMs });
-    const tags: Judged[] = [];
-    for await (const facts of tagsOf(this.#parts, repo, this.#context))
-      tags.push({ facts, entry: judge.add(facts) });
-    // What was not seen could rank before what was.
-    if (this.#context.signal.aborted) return NOTHING;
+    const { logger, settings } = this.#parts;
+    const judged = await judgeTags(this.#parts, repo, policy, this.#context);
+    if (judged === null) return NOTHING;
+    const { judge, tags } = judged;
     const decisions = { logger, repo, dryRun: settings.dryRun };
     const leaving: Leaving[] = [];
     let lastsMs = Infinity;

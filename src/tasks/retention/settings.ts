@@ -25,6 +25,8 @@ export interface RetentionPolicy {
   /** Its place in the configuration, from 0. */
   readonly place: number;
   readonly repositories: readonly string[];
+  /** Whether one of its globs matches; an earlier policy may take the repository all the same. */
+  matches(repo: RepoName): boolean;
   /** None: all tags are kept. */
   readonly keepTags: readonly TagEntry[];
   /** `null`: no rule keeps manifests without a tag. */
@@ -41,23 +43,18 @@ export interface RetentionSettings {
 
 /** Throws where a pattern cannot be read; those of a configuration that was loaded can. */
 export function retentionSettings(config: StoreConfig['retention']): RetentionSettings {
-  const compiled = (config?.policies ?? []).map((policy, place) => ({
-    globs: policy.repositories.map((pattern) => compileGlob(pattern)),
-    policy: compilePolicy(policy, place),
-  }));
-  return {
-    policies: compiled.map(({ policy }) => policy),
-    policyOf: (repo) =>
-      compiled.find(({ globs }) => globs.some((glob) => glob.matches(repo)))?.policy ?? null,
-  };
+  const policies = (config?.policies ?? []).map(compilePolicy);
+  return { policies, policyOf: (repo) => policies.find((policy) => policy.matches(repo)) ?? null };
 }
 
 function compilePolicy(policy: PolicyConfig, place: number): RetentionPolicy {
   const { repositories, deleteUntagged, deleteReferrers } = policy;
+  const globs = repositories.map((pattern) => compileGlob(pattern));
   const untagged = policy.keepUntagged === undefined ? null : rulesOf(policy.keepUntagged);
   return {
     place,
     repositories,
+    matches: (repo) => globs.some((glob) => glob.matches(repo)),
     keepTags: policy.keepTags.map(compileEntry),
     keepUntagged: untagged !== null && hasRules(untagged) ? untagged : null,
     garbage: { deleteUntagged, deleteReferrers },

@@ -1,0 +1,28 @@
+import { UsageError } from './command.ts';
+import type { Command } from './command.ts';
+import { json } from './storage-commands.ts';
+
+/** `zot retention`: a command with one action, so that others can follow. */
+export const retention: Command = {
+  name: 'retention',
+  summary: 'Show which tags the policies of a configuration would remove.',
+  description: [
+    'Judges every tag by storage.retention of the given configuration, which need not be in force: the server that',
+    'serves its storage.rootDirectory is asked, or the folder is read here when nobody serves it. Nothing is changed.',
+    'Printed are the tags that would go, with the policy, the reason and what is known of pushes and pulls; policies',
+    'and patterns that match nothing are named. Exit code 0, whatever would go.',
+  ].join('\n'),
+  args: [
+    { name: 'preview', required: true, help: 'The word "preview".' },
+    { name: 'config', required: true, help: 'The configuration file.' },
+  ],
+  flags: [{ name: 'all', help: 'Show also the tags that stay, each with what keeps it.' }, json],
+  examples: ['zot retention preview config.json', 'zot retention preview new-policies.yaml --all --json'],
+  async run(call, io) {
+    const [word, target = ''] = call.positionals;
+    if (word !== 'preview')
+      throw new UsageError(`"${word}" is not known here; write "zot retention preview ..."`);
+    const { retentionPreviewCommand } = await import('./retention.ts');
+    return retentionPreviewCommand({ target, all: call.isSet('all'), json: call.isSet('json') }, io);
+  },
+};
