@@ -12,12 +12,16 @@ const parse = (chunks: IndexChunks, head = '', unreadable: readonly string[] = [
 
 type Step =
   | { readonly kind: 'append'; readonly count: number }
-  | { readonly kind: 'remove'; readonly at: number };
+  | { readonly kind: 'remove'; readonly at: number; readonly count: number };
 
 const steps = fc.array(
   fc.oneof(
     fc.record({ kind: fc.constant('append' as const), count: fc.nat({ max: 400 }) }),
-    fc.record({ kind: fc.constant('remove' as const), at: fc.nat() }),
+    fc.record({
+      kind: fc.constant('remove' as const),
+      at: fc.nat(),
+      count: fc.integer({ min: 0, max: 700 }),
+    }),
   ),
   { maxLength: 40 },
 );
@@ -34,8 +38,8 @@ test('the file is that of a plain list, whatever is appended and removed', () =>
           const positions = chunks.append(texts);
           for (const [at, json] of texts.entries()) model.push({ position: positions[at] ?? -1, json });
         } else if (model.length > 0) {
-          const [removed] = model.splice(step.at % model.length, 1);
-          chunks.remove(removed?.position ?? -1);
+          const removed = model.splice(step.at % model.length, step.count);
+          chunks.remove(removed.map(({ position }) => position));
         }
       }
       const manifests = model.map(({ json }) => JSON.parse(json) as unknown);
@@ -65,10 +69,10 @@ test('members of the head and descriptors that nobody can read stay', () => {
 
 test('a position that is not there is a bug that is noticed', () => {
   const chunks = new IndexChunks();
-  assert.throws(() => chunks.remove(0));
+  assert.throws(() => chunks.remove([0]));
   const [first = -1] = chunks.append([textOf(1)]);
-  chunks.remove(first);
-  assert.throws(() => chunks.remove(first));
+  chunks.remove([first]);
+  assert.throws(() => chunks.remove([first]));
 });
 
 test('a change at the end of a long file serialises no more than one chunk', () => {

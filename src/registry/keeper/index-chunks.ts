@@ -55,21 +55,25 @@ export class IndexChunks {
     return texts.map((_, at) => first + at);
   }
 
-  /** Removes the descriptor at a position that exists. */
-  remove(position: number): void {
-    const at = this.#find(position);
-    const chunk = this.#chunks[at];
-    const within = chunk?.positions.indexOf(position) ?? -1;
-    if (chunk === undefined || within < 0) throw new Error(`no descriptor at position ${position}`);
-    const texts = (JSON.parse(`[${chunk.bytes.toString()}]`) as unknown[]).map((value) =>
-      JSON.stringify(value),
-    );
-    texts.splice(within, 1);
-    chunk.positions.splice(within, 1);
+  /** Removes the descriptors at positions that exist; each chunk is serialised once, however many leave it. */
+  remove(positions: readonly number[]): void {
+    if (positions.length === 0) return;
+    for (const [at, leaving] of Map.groupBy(positions, (position) => this.#find(position)))
+      this.#removeFrom(this.#chunks[at], new Set(leaving));
+    this.#chunks = this.#chunks.filter((chunk) => chunk.positions.length > 0);
+  }
+
+  #removeFrom(chunk: Chunk | undefined, leaving: ReadonlySet<number>): void {
+    const kept = chunk?.positions.filter((position) => !leaving.has(position)) ?? [];
+    if (chunk === undefined || kept.length + leaving.size !== chunk.positions.length)
+      throw new Error(`no descriptors at all of the positions ${[...leaving].join(', ')}`);
+    const texts = (JSON.parse(`[${chunk.bytes.toString()}]`) as unknown[])
+      .filter((_, within) => !leaving.has(chunk.positions[within] ?? -1))
+      .map((value) => JSON.stringify(value));
     this.#sizeBytes -= chunk.bytes.length;
+    chunk.positions = kept;
     chunk.bytes = Buffer.from(texts.join(','));
     this.#sizeBytes += chunk.bytes.length;
-    if (chunk.positions.length === 0) this.#chunks.splice(at, 1);
   }
 
   /** The whole file, in pieces. `unreadable` descriptors of other tools stand at its end. */

@@ -250,7 +250,7 @@ export class RepositoryQueue {
     const added = plans.flatMap((plan) => plan.addedEntries);
     const chunks = await this.#chunks();
     const before = chunks.file(state?.head ?? '', state?.unreadable ?? []);
-    for (const entry of removed) chunks.remove(entry.position);
+    chunks.remove(removed.map((entry) => entry.position));
     const positions = chunks.append(added.map((entry) => entry.json));
     const recorded = await history.record(name, plans, nowMs());
     try {

@@ -37,8 +37,8 @@ export interface RetentionParts extends FactParts {
 }
 
 const REPOSITORIES_PAGE = 200;
-/** Tags that one rewrite of index.json takes away at most. */
-const TAGS_AT_ONCE = 256;
+/** Tags that one rewrite of index.json takes away at most; more would hold up the requests beside it. */
+const TAGS_AT_ONCE = 128;
 /** Judgements of a repository in one round, when clients remove what counted; then it waits for the next round. */
 const JUDGEMENTS_MAX = 3;
 
