@@ -44,8 +44,11 @@ describe('retention with real clients', { skip, timeout: 120_000 }, () => {
       await crane('mutate', '--label', `version=${tag}`, '--tag', `${name}:${tag}`, `${name}:base`);
     const digest = await crane('digest', `${name}:v1`);
     await runProgram('skopeo', [
-      ...['copy', '--quiet', '--src-tls-verify=false'],
-      ...[`docker://${name}@${digest}`, `dir:${workspace.file('by-digest')}`],
+      'copy',
+      '--quiet',
+      '--src-tls-verify=false',
+      `docker://${name}@${digest}`,
+      `dir:${workspace.file('by-digest')}`,
     ]);
     await crane('pull', `${name}:v3`, workspace.file('v3.tar'));
 
