@@ -103,7 +103,7 @@ for (const workers of [1, 2]) {
           next,
           JSON.stringify({ ...config, storage: { ...config.storage, retention: policy(keepTags) } }),
         );
-        // The preview of what is not in force yet tells when the pull has been counted, by whatever process answered it.
+        // The preview of what is not in force yet tells when the pull is counted, whoever answered it.
         const isCounted = async (): Promise<boolean> => {
           const { repositories } = await preview(next, '--all');
           return repositories.flatMap(({ tags }) => tags).find(({ tag }) => tag === 'v1')?.pulls === 1;
