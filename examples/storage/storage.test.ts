@@ -1,12 +1,14 @@
 /** Every configuration of this folder is started as it is, but for its paths and its port, and does what it says. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { parse } from 'yaml';
 import { main } from '../../src/cli/main.ts';
+import { imageOf } from '../../test/e2e/support/content.ts';
+import { contentsOf, tagged, writeLayout } from '../../test/e2e/support/layout.ts';
 import { startServer } from '../../test/support/server.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'zot-storage-examples-'));
@@ -28,6 +30,35 @@ const TESTS: Record<string, (config: Record<string, unknown>) => Promise<void>> 
       ]);
     } finally {
       await server.stop();
+    }
+  },
+  'retention.yaml': async (config) => {
+    const server = await startServer({ config });
+    try {
+      const tags = [...Array.from({ length: 12 }, (_, at) => `main-${at}`), 'v1.2.3', 'v2.0.0-rc1'];
+      const root = path.join(folder, 'zot', 'team/app');
+      const images = tags.map((tag) => [tag, imageOf(tag)] as const);
+      const manifests = images.map(([tag, { manifest }]) => tagged(manifest, tag));
+      const contents = images.flatMap(([, image]) => contentsOf(image));
+      // Pushed a year ago, as far as anybody knows, main-0 first.
+      await writeLayout(root, { schemaVersion: 2, manifests }, contents);
+      for (const [at, { digest }] of images.map(([, { manifest }]) => manifest).entries()) {
+        const written = new Date(Date.now() - 365 * 86_400_000 + at * 60_000);
+        utimesSync(path.join(root, 'blobs', ...digest.split(':')), written, written);
+      }
+      const listed = await fetch(`${server.url}/v2/team/app/tags/list`);
+      assert.equal(listed.status, 200);
+      const text: string[] = [];
+      const io = { stdout: { write: (more: string) => text.push(more) }, stderr: { write: () => true } };
+      assert.equal(await main(['retention', 'preview', server.configFile], 'zot', io), 0);
+      const gone = text.join('').matchAll(/^ {2}goes {2}(\S+)/gm);
+      assert.deepEqual(
+        [...gone].map(([, tag]) => tag),
+        ['main-0', 'main-1'],
+      );
+    } finally {
+      await server.stop();
+      rmSync(path.join(folder, 'zot', 'team'), { recursive: true, force: true });
     }
   },
   'quotas.yaml': async (config) => {

@@ -13,7 +13,7 @@ import type { PolicyText } from './retained-registry.ts';
 const LAST_TWO: PolicyText = { keepTags: [{ mostRecentlyPushedCount: 2 }] };
 const PULLED_TODAY: PolicyText = { keepTags: [{ pulledWithin: '24h' }] };
 
-function retained(title: string, work: (registry: RetainedRegistry) => Promise<void>): void {
+function it(title: string, work: (registry: RetainedRegistry) => Promise<void>): void {
   test(title, { timeout: 60_000 }, async () => {
     const collected = await CollectedRegistry.open(() => new MemoryDriver());
     try {
@@ -46,7 +46,7 @@ function beforeRemoval(registry: RetainedRegistry, act: () => Promise<void>): vo
 }
 
 describe('a round of retention', () => {
-  retained('removes the tags that no rule keeps; their manifests wait for the delay', async (registry) => {
+  it('removes the tags that no rule keeps; their manifests wait for the delay', async (registry) => {
     const first = await registry.push('v1');
     registry.pass(2);
     await pushOneAnHour(registry, ['v2', 'v3']);
@@ -58,7 +58,7 @@ describe('a round of retention', () => {
     assert.ok(!(await registry.has(first)));
   });
 
-  retained('leaves a manifest that has another tag', async (registry) => {
+  it('leaves a manifest that has another tag', async (registry) => {
     const digest = await registry.push('v1', 'same');
     await registry.push('keep', 'same');
     await registry.sweep({ keepTags: [{ patterns: ['^keep$'] }] });
@@ -68,7 +68,7 @@ describe('a round of retention', () => {
     assert.ok(await registry.has(digest));
   });
 
-  retained('takes all tags of one manifest at once, and lists it without a tag then', async (registry) => {
+  it('takes all tags of one manifest at once, and lists it without a tag then', async (registry) => {
     const digest = await registry.push('a', 'same');
     await registry.push('b', 'same');
     assert.equal((await registry.sweep({ keepTags: [{ patterns: ['^keep$'] }] })).tags, 2);
@@ -81,7 +81,7 @@ describe('a round of retention', () => {
     );
   });
 
-  retained('counts pulls by digest, whatever tag or digest they asked for', async (registry) => {
+  it('counts pulls by digest, whatever tag or digest they asked for', async (registry) => {
     const digest = await registry.push('v1');
     await registry.push('v2');
     registry.pass(20);
@@ -94,7 +94,7 @@ describe('a round of retention', () => {
     assert.deepEqual(await registry.tags(), []);
   });
 
-  retained('counts the push of an image that was deleted anew', async (registry) => {
+  it('counts the push of an image that was deleted anew', async (registry) => {
     const digest = await registry.push('v1');
     registry.pass(30);
     await registry.sweep(PULLED_TODAY);
@@ -106,7 +106,7 @@ describe('a round of retention', () => {
     assert.deepEqual(await registry.tags(), ['v1']);
   });
 
-  retained('passes by what nobody changed until a time runs out', async (registry) => {
+  it('passes by what nobody changed until a time runs out', async (registry) => {
     await pushOneAnHour(registry, ['v1', 'v2']);
     const { records } = registry.collected.opened;
     let asked = 0;
@@ -132,7 +132,7 @@ describe('a round of retention', () => {
     assert.deepEqual([await sweep(), await sweep()], [2, 0]);
   });
 
-  retained('hears of a pull that takes the place of another', async (registry) => {
+  it('hears of a pull that takes the place of another', async (registry) => {
     const policy = { keepTags: [{ mostRecentlyPulledCount: 1 }] };
     const [one, two] = [await registry.push('v1'), await registry.push('v2')];
     await registry.pull(one);
@@ -144,7 +144,7 @@ describe('a round of retention', () => {
     assert.deepEqual(await registry.tags(), ['v2']);
   });
 
-  retained("of a dry run logs what would go, in zot's words, and changes nothing", async (registry) => {
+  it("of a dry run logs what would go, in zot's words, and changes nothing", async (registry) => {
     await pushOneAnHour(registry, ['v1', 'v2', 'v3']);
     const lines: Record<string, unknown>[] = [];
     const logger = pino(
@@ -181,7 +181,7 @@ describe('a round of retention', () => {
     assert.deepEqual(new Set(kept), new Set(['v2', 'v3'].map((tag) => `${tag} ${why}`)));
   });
 
-  retained('tells the audit log what went', async (registry) => {
+  it('tells the audit log what went', async (registry) => {
     await pushOneAnHour(registry, ['v1', 'v2', 'v3']);
     const removals: unknown[] = [];
     const nothing = (): void => undefined;
@@ -206,7 +206,7 @@ describe('a round of retention', () => {
     assert.deepEqual(removals, [expected]);
   });
 
-  retained('is off where collection is off', async (registry) => {
+  it('is off where collection is off', async (registry) => {
     await pushOneAnHour(registry, ['v1', 'v2', 'v3']);
     const settings = { ...settingsOf(LAST_TWO), enabled: false };
     assert.equal((await registry.sweep(LAST_TWO, { settings })).tags, 0);
@@ -214,21 +214,21 @@ describe('a round of retention', () => {
 });
 
 describe('what clients do while a round is under way wins', () => {
-  retained('a push of the same image again', async (registry) => {
+  it('a push of the same image again', async (registry) => {
     await pushOneAnHour(registry, ['v1', 'v2', 'v3']);
     beforeRemoval(registry, async () => void (await registry.push('v1')));
     await registry.sweep(LAST_TWO);
     assert.deepEqual(await registry.tags(), ['v1', 'v2', 'v3']);
   });
 
-  retained('a tag that names something else by then', async (registry) => {
+  it('a tag that names something else by then', async (registry) => {
     await pushOneAnHour(registry, ['v1', 'v2', 'v3']);
     beforeRemoval(registry, async () => void (await registry.push('v1', 'another')));
     await registry.sweep(LAST_TWO);
     assert.deepEqual(await registry.tags(), ['v1', 'v2', 'v3']);
   });
 
-  retained('a pull that a rule looks at', async (registry) => {
+  it('a pull that a rule looks at', async (registry) => {
     const digest = await registry.push('v1');
     await registry.push('v2');
     registry.pass(30);
@@ -237,14 +237,14 @@ describe('what clients do while a round is under way wins', () => {
     assert.deepEqual(await registry.tags(), ['v1']);
   });
 
-  retained('a deletion of what counted: others stay in its place', async (registry) => {
+  it('a deletion of what counted: others stay in its place', async (registry) => {
     await pushOneAnHour(registry, ['v1', 'v2', 'v3', 'v4']);
     beforeRemoval(registry, () => registry.deleteTag('v4'));
     await registry.sweep(LAST_TWO);
     assert.deepEqual(await registry.tags(), ['v2', 'v3']);
   });
 
-  retained('a tag that moves back to an old image counts as that', async (registry) => {
+  it('a tag that moves back to an old image counts as that', async (registry) => {
     await pushOneAnHour(registry, ['v1', 'v2', 'v3', 'v4']);
     beforeRemoval(registry, async () => void (await registry.push('v4', 'v1')));
     await registry.sweep(LAST_TWO);
@@ -252,7 +252,7 @@ describe('what clients do while a round is under way wins', () => {
     assert.deepEqual(await registry.tags(), ['v2', 'v3']);
   });
 
-  retained('a change of another tool in the folder', async (registry) => {
+  it('a change of another tool in the folder', async (registry) => {
     await pushOneAnHour(registry, ['v1', 'v2', 'v3']);
     const { storage } = registry.collected.opened;
     const { driver } = storage.storeOf(REPO);
@@ -271,7 +271,7 @@ describe('what clients do while a round is under way wins', () => {
 });
 
 describe('clocks', () => {
-  retained('that are set forward let nothing go', async (registry) => {
+  it('that are set forward let nothing go', async (registry) => {
     await pushOneAnHour(registry, ['v1', 'v2']);
     registry.collected.clock.jump(1000 * HOUR_MS);
     assert.equal((await registry.sweep(PULLED_TODAY)).tags, 0);
@@ -281,7 +281,7 @@ describe('clocks', () => {
     assert.equal((await registry.sweep(PULLED_TODAY)).tags, 2);
   });
 
-  retained('that are set back let nothing go', async (registry) => {
+  it('that are set back let nothing go', async (registry) => {
     await pushOneAnHour(registry, ['v1', 'v2']);
     registry.collected.clock.jump(-1000 * HOUR_MS);
     assert.equal((await registry.sweep(PULLED_TODAY)).tags, 0);
@@ -291,7 +291,7 @@ describe('clocks', () => {
 });
 
 describe('manifests without a tag', () => {
-  retained('stay by the rules of keepUntagged', async (registry) => {
+  it('stay by the rules of keepUntagged', async (registry) => {
     const policy = { keepUntagged: { mostRecentlyPushedCount: 1, pulledWithin: '24h' } };
     const digests = [];
     for (const content of ['a', 'b', 'c']) {
@@ -314,7 +314,21 @@ describe('manifests without a tag', () => {
     assert.equal((await registry.sweep({})).manifests, 1);
   });
 
-  retained('that an index lists, or that are about another, neither go nor count', async (registry) => {
+  it('that lost their tag keep their times', async (registry) => {
+    const policy = { keepUntagged: { pulledWithin: '24h' } };
+    const [one, two] = [await registry.push('v1'), await registry.push('v2')];
+    registry.pass(30);
+    await registry.pull(one);
+    for (const tag of ['v1', 'v2']) await registry.deleteTag(tag);
+    registry.pass(2);
+    await registry.sweep(policy);
+    assert.deepEqual([await registry.has(one), await registry.has(two)], [true, false]);
+    registry.pass(24);
+    await registry.sweep(policy);
+    assert.ok(!(await registry.has(one)));
+  });
+
+  it('that an index lists, or that are about another, neither go nor count', async (registry) => {
     const policy = { keepUntagged: { mostRecentlyPushedCount: 1 } };
     const first = await registry.push(null, 'first');
     registry.pass(1);
@@ -340,7 +354,7 @@ describe('manifests without a tag', () => {
     for (const digest of [first, child, referrer]) assert.ok(await registry.has(digest));
   });
 
-  retained('are kept by a pull or a push while a sweep is under way', async (registry) => {
+  it('are kept by a pull or a push while a sweep is under way', async (registry) => {
     const policy = { keepUntagged: { pulledWithin: '24h' } };
     const digest = await registry.push(null, 'a');
     registry.pass(30);
@@ -356,7 +370,7 @@ describe('manifests without a tag', () => {
 });
 
 describe('signatures that are tags', () => {
-  retained('go with deleteReferrers when their subject is gone, after the delay', async (registry) => {
+  it('go with deleteReferrers when their subject is gone, after the delay', async (registry) => {
     const policy = { deleteReferrers: true };
     const digest = await registry.push('v1');
     const hex = digest.slice('sha256:'.length);
@@ -370,7 +384,7 @@ describe('signatures that are tags', () => {
     assert.deepEqual(await registry.tags(), [`sha256-${'0'.repeat(64)}`, `sha256-${hex}.sig`, 'v1']);
   });
 
-  retained('that list referrers are never judged', async (registry) => {
+  it('that list referrers are never judged', async (registry) => {
     await registry.push(`sha256-${'0'.repeat(64)}`, 'referrers');
     await registry.push('v1');
     await registry.sweep({ keepTags: [{ patterns: ['^none$'] }] });
@@ -379,7 +393,7 @@ describe('signatures that are tags', () => {
 });
 
 describe('an old folder', () => {
-  retained('counts images as pushed when their files were written', async (registry) => {
+  it('counts images as pushed when their files were written', async (registry) => {
     await pushOneAnHour(registry, ['v1', 'v2', 'v3']);
     const other = parseRepoName('other/app');
     const { storage } = registry.collected.opened;
