@@ -258,13 +258,13 @@ describe('an LDAP directory', { skip: await skipWithoutSlapd(), timeout: 120_000
   });
 
   test('stands beside a password file, which is asked first', async () => {
-    const file = await passwordFile({ alice: 'of the file', dave: 'dave-secret' });
+    const file = await passwordFile({ alice: 'the-one-of-the-file', dave: 'dave-secret' });
     try {
       await withRegistry(
         {},
         async (_served, status) => {
           assert.equal(await status('dave', 'dave-secret'), 200);
-          assert.equal(await status('alice', 'of the file'), 200);
+          assert.equal(await status('alice', 'the-one-of-the-file'), 200);
           assert.equal(await status('alice', 'alice-secret'), 200);
           assert.equal(await status('carol', 'carol-secret'), 200);
           assert.equal(await status('carol', 'wrong'), 401);
