@@ -92,7 +92,7 @@ for (const world of worlds()) {
       for (const tag of ['v1', 'moving']) await pushImage(open, world.repo, IMAGE, tag);
       await pushManifest(open, world.repo, REFERRER);
       await open.close();
-      const storage = { undo: '1h' };
+      const storage = { undo: '1h', quotas: [{ prefix: 'elsewhere', maxBytes: '1GiB' }] };
       served = await serveRegistry({ root, http: world.http, storage, ...extensionsOn() });
     });
 

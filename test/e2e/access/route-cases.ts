@@ -242,7 +242,10 @@ const SESSIONS: readonly RouteCase[] = [
   },
 ];
 
-const EXTENSIONS: readonly RouteCase[] = [plain('GET /v2/_zot/ext/mgmt', 'how one signs in', 'nothing')];
+const EXTENSIONS: readonly RouteCase[] = [
+  plain('GET /v2/_zot/ext/mgmt', 'how one signs in', 'nothing'),
+  plain('GET /v2/_zot/ext/quotas', 'the quotas of the caller', 'entry'),
+];
 
 export const ROUTE_CASES: readonly RouteCase[] = [
   plain('GET /livez', 'alive', 'nothing'),
