@@ -77,6 +77,8 @@ const importCommand: Command = {
     '"zot import docker-registry <its storage root> <config>" takes the storage folder of a docker-registry',
     '(distribution): repositories, tags, untagged manifests, signatures. Blobs are linked where both folders are on',
     'the same file system; what cannot be taken is named with the reason.',
+    '"zot import zot-db <meta.db of zot> <config>" takes API keys, groups, pull counts and times over from the database',
+    'of a zot that was stopped. Nobody may serve the folder of <config> meanwhile.',
     'Exit code 0 when everything was imported, 1 when something could not be; that is named and the rest goes on.',
   ].join('\n'),
   args: [
@@ -85,7 +87,7 @@ const importCommand: Command = {
     {
       name: 'more',
       required: false,
-      help: 'After "docker-registry" and its storage root: the configuration, or storage folder.',
+      help: 'After "docker-registry" or "zot-db" and what to read: the configuration, or storage folder.',
     },
   ],
   flags: [
@@ -96,6 +98,11 @@ const importCommand: Command = {
       repeated: true,
       help: 'Only what has this tag; may be repeated. A single image without a name gets it.',
     },
+    {
+      name: 'origin',
+      value: 'name',
+      help: 'For "zot-db": who vouches for users that are in no password file: ldap, openid:<provider>.',
+    },
     json,
   ],
   examples: [
@@ -103,12 +110,18 @@ const importCommand: Command = {
     'zot import /var/lib/registry /mnt/backup',
     'zot import /var/lib/registry - --repo alpine < alpine.tar.gz',
     'zot import docker-registry /var/lib/docker-registry /etc/zot/config.json',
+    'zot import zot-db /var/lib/registry/meta.db /etc/zot/config.json',
   ],
   async run(call, io) {
     const { importCommand: run, importDockerRegistryCommand } = await import('./transfer.ts');
     const [path = '', source = '', more] = call.positionals;
     if (path === 'docker-registry' && more !== undefined)
       return importDockerRegistryCommand({ target: more, source, ...importFlags(call) }, io);
+    if (path === 'zot-db' && more !== undefined) {
+      const { importZotDatabaseCommand } = await import('./import-zot-database.ts');
+      const origin = call.findValue('origin');
+      return importZotDatabaseCommand({ target: more, source, origin, json: call.isSet('json') }, io);
+    }
     if (more !== undefined) throw new UsageError(`"${more}" is one argument too many`);
     return run({ target: path, source, ...importFlags(call) }, io, process.stdin);
   },

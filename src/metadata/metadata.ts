@@ -59,7 +59,13 @@ export type {
   TagEventKey,
   TagEventKind,
 } from './history-contract.ts';
-export type { ManifestStatistics, PullCount, PushRecord, Records } from './records-contract.ts';
+export type {
+  EarlierRecords,
+  ManifestStatistics,
+  PullCount,
+  PushRecord,
+  Records,
+} from './records-contract.ts';
 export { heldByZot, lockFolder } from './sqlite/folder-lock.ts';
 export type { FolderLock } from './sqlite/folder-lock.ts';
 

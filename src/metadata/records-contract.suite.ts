@@ -62,6 +62,33 @@ function pullCases(recordsTest: Case): void {
     assert.deepEqual(await records.statistics(OTHER, DIGEST), NOTHING);
   });
 
+  recordsTest('take over what was known before, as often as it is told', async ({ records, reopen }) => {
+    await records.addPulls([{ repo: REPO, digest: DIGEST, pulls: 5, lastPullMs: 5000 }]);
+    const tag = parseTag('v1');
+    await records.addPushes([{ repo: REPO, digest: SECOND, tags: [tag], pushedMs: 4000 }]);
+    const known = (
+      digest: typeof DIGEST,
+      pulls: number,
+      lastPullMs: number | null,
+      firstPushMs: number | null,
+    ) => ({
+      repo: REPO,
+      digest,
+      pulls,
+      lastPullMs,
+      firstPushMs,
+    });
+    const earlier = {
+      manifests: [known(DIGEST, 9, 4000, 1000), known(SECOND, 0, null, 6000)],
+      tags: [{ repo: REPO, tag, sinceMs: 2000 }],
+    };
+    for (let time = 0; time < 2; time += 1) await records.takeOver(earlier);
+    const again = await reopen();
+    assert.deepEqual(await again.statistics(REPO, DIGEST), { pulls: 9, lastPullMs: 5000, firstPushMs: 1000 });
+    assert.deepEqual(await again.statistics(REPO, SECOND), { pulls: 0, lastPullMs: null, firstPushMs: 4000 });
+    assert.equal(await again.tagSinceMs(REPO, tag), 2000);
+  });
+
   recordsTest('count far, and keep times of today to the millisecond', async ({ records }) => {
     const lastPullMs = Date.now();
     await records.addPulls([{ repo: REPO, digest: DIGEST, pulls: 2 ** 40, lastPullMs }]);

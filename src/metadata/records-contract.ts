@@ -34,6 +34,12 @@ export interface ManifestStatistics {
   readonly firstPushMs: number | null;
 }
 
+/** What another registry knows of a manifest, or of a tag. */
+export interface EarlierRecords {
+  readonly manifests: readonly (ManifestStatistics & { readonly repo: RepoName; readonly digest: Digest })[];
+  readonly tags: readonly { readonly repo: RepoName; readonly tag: Tag; readonly sinceMs: number }[];
+}
+
 export interface Records {
   /** API keys, sessions and groups, which stand in the same file. */
   readonly accounts: Accounts;
@@ -44,6 +50,11 @@ export interface Records {
   /** Adds counts gathered since the last call. */
   addPulls(counts: readonly PullCount[]): Promise<void>;
   addPushes(pushes: readonly PushRecord[]): Promise<void>;
+  /**
+   * Takes over what was counted before these records began. Where something is known here too, the higher count, the
+   * later pull and the earlier push hold, so that the same may be taken over again.
+   */
+  takeOver(earlier: EarlierRecords): Promise<void>;
   /** Forgets the statistics of manifests that are gone. */
   forget(manifests: readonly { readonly repo: RepoName; readonly digest: Digest }[]): Promise<void>;
   statistics(repo: RepoName, digest: Digest): Promise<ManifestStatistics>;

@@ -8,6 +8,8 @@ export { parseSelections } from './export-selection.ts';
 export type { ExportParts, Selection } from './export-selection.ts';
 export type { ImportParts } from './blob-intake.ts';
 export { importDockerRegistry } from './import-docker-registry.ts';
+export { importZotDatabase } from './import-zot-database.ts';
+export type { ZotDatabaseReport } from './import-zot-database.ts';
 export { importLayouts } from './import-layout.ts';
 export type { ImportOrder } from './import-layout.ts';
 export { TransferRefusal, printable } from './refusal.ts';

@@ -2,7 +2,13 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import type { Tag } from '#oci/reference';
-import type { ManifestStatistics, PullCount, PushRecord, Records } from '../records-contract.ts';
+import type {
+  EarlierRecords,
+  ManifestStatistics,
+  PullCount,
+  PushRecord,
+  Records,
+} from '../records-contract.ts';
 import { ACCOUNTS_MIGRATION } from './accounts-schema.ts';
 import { RECORDS_DAMAGE_MIGRATION } from './damage-rows.ts';
 import { HISTORY_MIGRATION } from './history-schema.ts';
@@ -55,6 +61,8 @@ export class SqliteRecords implements Records {
   #tagSince: StatementSync;
   #forget: StatementSync;
   #began: StatementSync;
+  #takeManifest: StatementSync;
+  #takeTag: StatementSync;
 
   /** `fast` is a second connection to the same file, which does not wait for the disk. */
   constructor(db: DatabaseSync, fast: DatabaseSync) {
@@ -74,6 +82,15 @@ export class SqliteRecords implements Records {
     );
     this.#tagSince = db.prepare('SELECT since_ms FROM tag_times WHERE repo = ? AND tag = ?');
     this.#forget = db.prepare('DELETE FROM manifest_statistics WHERE repo = ? AND digest = ?');
+    // Of a time that is not known on one side, the other side's holds.
+    this.#takeManifest = db.prepare(`
+      INSERT INTO manifest_statistics (repo, digest, pulls, last_pull_ms, first_push_ms) VALUES (?1, ?2, ?3, ?4, ?5)
+      ON CONFLICT DO UPDATE SET pulls = max(pulls, ?3),
+        last_pull_ms = coalesce(max(last_pull_ms, ?4), last_pull_ms, ?4),
+        first_push_ms = coalesce(min(first_push_ms, ?5), first_push_ms, ?5)`);
+    this.#takeTag = db.prepare(`
+      INSERT INTO tag_times (repo, tag, since_ms) VALUES (?1, ?2, ?3)
+      ON CONFLICT DO UPDATE SET since_ms = min(since_ms, ?3)`);
     this.#began = db.prepare('SELECT began_ms FROM origin');
   }
 
@@ -104,6 +121,14 @@ export class SqliteRecords implements Records {
 
   async tagSinceMs(repo: RepoName, tag: Tag): Promise<number | null> {
     return (this.#tagSince.get(repo, tag)?.since_ms as number | undefined) ?? null;
+  }
+
+  async takeOver({ manifests, tags }: EarlierRecords): Promise<void> {
+    this.#transaction(() => {
+      for (const { repo, digest, pulls, lastPullMs, firstPushMs } of manifests)
+        this.#takeManifest.run(repo, digest, pulls, lastPullMs, firstPushMs);
+      for (const { repo, tag, sinceMs } of tags) this.#takeTag.run(repo, tag, sinceMs);
+    });
   }
 
   async forget(manifests: readonly { readonly repo: RepoName; readonly digest: Digest }[]): Promise<void> {
