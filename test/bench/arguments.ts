@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { FULL_CROWD, SMALL_CROWD, TINY_CROWD, type Crowd } from './fixtures/crowd.ts';
 import { hasDistribution } from './subjects/distribution.ts';
 
 export const HELP = `npm run bench -- [options]
@@ -14,6 +15,8 @@ Which scenarios
   --rounds <n>           counted turns for each case and registry, after one for warming up (default 3)
   --seconds <s>          length of a turn (default 1); longer turns, less noise
   --huge                 the huge blob is of 10 GB instead of 1; needs 10 GB of disk for each registry
+  --million              the store of very many blobs has 1,000,000 of them in 10,000 repositories instead of 20,000;
+                         needs 5 GB of disk and some minutes to be made
 
 Which registries
   --zot <file>           a built executable (dist/zot) instead of the source
@@ -51,6 +54,7 @@ export interface Arguments {
   rounds: number;
   durationMs: number;
   hugeBytes: number;
+  crowd: Crowd;
   zot: string | null;
   workers: number | null;
   subjects: SubjectName[];
@@ -72,6 +76,7 @@ const OPTIONS = {
   rounds: { type: 'string' },
   seconds: { type: 'string' },
   huge: { type: 'boolean' },
+  million: { type: 'boolean' },
   zot: { type: 'string' },
   workers: { type: 'string' },
   subject: { type: 'string', multiple: true },
@@ -96,6 +101,7 @@ export function parseArguments(argv: string[]): Arguments {
     scenarios: values.scenario ?? [],
     quick: values.quick === true,
     ...lengthsOf(values),
+    crowd: crowdOf(values),
     zot: values.zot ?? null,
     workers: optional(values.workers, (text) => numberOf('--workers', text, { min: 1 })),
     subjects: values.subject?.map(subjectOf) ?? defaultSubjects(against.length > 0),
@@ -105,6 +111,11 @@ export function parseArguments(argv: string[]): Arguments {
     keep: values.keep === true,
     ...pathsOf(values),
   };
+}
+
+function crowdOf({ quick, million }: { quick?: boolean; million?: boolean }): Crowd {
+  if (million === true) return FULL_CROWD;
+  return quick === true ? TINY_CROWD : SMALL_CROWD;
 }
 
 interface PathOptions {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { fileURLToPath } from 'node:url';
+import { TINY_CROWD, duplicatesIn } from './fixtures/crowd.ts';
 import type { Row } from './results.ts';
 import { hasDistribution } from './subjects/distribution.ts';
 
@@ -44,6 +45,21 @@ test('reads, writes and starts are measured without a failure', { timeout: 150_0
     rows.some(({ subject }) => subject === 'docker-registry'),
     hasDistribution(),
   );
+});
+
+test('background work is measured beside pulls, and by itself', { timeout: 150_000 }, async () => {
+  const scenarios = ['pulls-beside', 'dedupe-pass'];
+  const { rows, text } = await bench(
+    '--subject',
+    'zot',
+    '--workers',
+    '1',
+    ...scenarios.flatMap((name) => ['--scenario', name]),
+  );
+  assert.ok(rows.every(({ failures, ops }) => failures === 0 && ops > 0));
+  const linked = duplicatesIn(TINY_CROWD);
+  assert.match(text, new RegExp(`first: ${linked} blobs linked`));
+  assert.match(text, /again: 0 blobs linked/);
 });
 
 test('help and list teach without running anything', async () => {

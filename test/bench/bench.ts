@@ -6,29 +6,16 @@ import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { Bench } from './context.ts';
 import type { StoreName } from './fixtures/stores.ts';
 import { Connection } from './load/connection.ts';
 import type { Plan } from './load/plan.ts';
 import { authorizationLine } from './load/headers.ts';
-import type { LoadGenerator } from './load/remote.ts';
 import { runWrk, suitsWrk } from './load/wrk.ts';
 import { resetPeaks, sampleTree } from './procfs.ts';
 import { rowOf, withRatios, type Row, type TurnResult } from './results.ts';
 import type { LoadScenario, ScenarioCase, Target, TurnContext } from './scenarios/scenario.ts';
 import { REFERENCE, type RunningServer, type Subject } from './subjects/subject.ts';
-
-export interface Bench {
-  subjects: Subject[];
-  /** Stores, logs and configurations lie here. */
-  workFolder: string;
-  rounds: number;
-  durationMs: number;
-  quick: boolean;
-  generator: LoadGenerator;
-  /** Use wrk where it can do the work. */
-  wrk: boolean;
-  say(text: string): void;
-}
 
 interface Side extends Target {
   server: RunningServer;

@@ -1,6 +1,7 @@
 /** What the project set out to reach, compared with the rows of a run. Nothing here fails a run: the reader judges. */
 import { digits } from './digits.ts';
 import type { Row } from './results.ts';
+import { WORKS } from './scenarios/background.ts';
 import { WITH_ACCESS } from './subjects/access.ts';
 
 export interface Verdict {
@@ -170,6 +171,59 @@ function start(scenario: string): Judge {
   };
 }
 
+function besideWork(work: string): Judge {
+  return (find) => {
+    const quiet = find('pulls-beside', `${work}: quiet`, OURS);
+    const beside = find('pulls-beside', `${work}: beside it`, OURS);
+    const ratio = quotient(beside?.p99Ms, quiet?.p99Ms);
+    const times = `${digits(beside?.p99Ms ?? null)} against ${digits(quiet?.p99Ms ?? null)} ms`;
+    const goal = `pulls-beside, ${work}: p99 of pulls at most 1.5 times the quiet one`;
+    return bounded({ goal, value: ratio, atMost: 1.5, measured: `${digits(ratio)} times (${times})` });
+  };
+}
+
+function garbageCost(): Judge {
+  return (find) => {
+    const many = find('collect-dead', '1000 blobs in the store of many', OURS);
+    const few = find('collect-dead', '1000 blobs in a store of few', OURS);
+    const ratio = quotient(many?.cpuMsPerOp, few?.cpuMsPerOp);
+    const costs = `${digits(many?.cpuMsPerOp ?? null)} against ${digits(few?.cpuMsPerOp ?? null)} ms of CPU each`;
+    const goal = 'collect-dead: 1000 dead blobs cost at most 1.5 times as much among very many as among few';
+    return bounded({ goal, value: ratio, atMost: 1.5, measured: `${digits(ratio)} times (${costs})` });
+  };
+}
+
+function dedupedPush(size: string, subject: string): Judge {
+  return (find) => {
+    const fresh = find('deduped-push', `new, ${size}`, subject);
+    const again = find('deduped-push', `stored already, ${size}`, subject);
+    const ratio = quotient(again?.cpuMsPerOp, fresh?.cpuMsPerOp);
+    const rates = `${digits(again?.opsPerSecond ?? null)} against ${digits(fresh?.opsPerSecond ?? null)} ops/s`;
+    const goal = `deduped-push, ${size}, ${subject}: at most 1.1 times the CPU of a plain push`;
+    return bounded({ goal, value: ratio, atMost: 1.1, measured: `${digits(ratio)} times (${rates})` });
+  };
+}
+
+function crowdStart(): Judge {
+  return (find) => {
+    const row = find('start-crowd', 'warm', OURS);
+    const cold = find('start-crowd', 'cold', OURS);
+    const measured = `${digits(row?.medianMs ?? null)} ms, cold ${digits(cold?.medianMs ?? null)} ms`;
+    const goal = 'start-crowd, warm: first answer within 2000 ms';
+    return bounded({ goal, value: row?.medianMs, atMost: 2000, measured });
+  };
+}
+
+function passMemory(caseName: string): Judge {
+  return (find) => {
+    const row = find('dedupe-pass', caseName, OURS);
+    const growth = quotient(row?.growthBytes, MIB);
+    const measured = `${digits(growth)} MiB, ${digits(row?.opsPerSecond ?? null)} a second`;
+    const goal = `dedupe-pass, ${caseName}: memory grows by at most 64 MiB`;
+    return bounded({ goal, value: growth, atMost: 64, measured });
+  };
+}
+
 function flatMemory(caseName: string, subject: string): Judge {
   return (find) => {
     const row = find('huge-blob', caseName, subject);
@@ -227,4 +281,9 @@ const JUDGES: Judge[] = [
     flatMemory('push', subject),
   ]),
   flatMemory('pull', OURS),
+  crowdStart(),
+  ...WORKS.map(({ name }) => besideWork(name)),
+  garbageCost(),
+  passMemory('nothing left to link'),
+  ...['4 KiB', '1 MiB'].flatMap((size) => [OURS, OURS_DURABLE].map((subject) => dedupedPush(size, subject))),
 ];

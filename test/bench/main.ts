@@ -3,7 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
 import { join, resolve } from 'node:path';
 import { HELP, parseArguments, type Arguments, type SubjectName } from './arguments.ts';
-import { runLoad, type Bench } from './bench.ts';
+import { runLoad } from './bench.ts';
+import type { Bench } from './context.ts';
 import { judge, OURS, OURS_DURABLE } from './goals.ts';
 import { LoadGenerator } from './load/remote.ts';
 import { hasWrk } from './load/wrk.ts';
@@ -47,8 +48,7 @@ async function run(given: Arguments, scenarios: Scenario[]): Promise<number> {
     for (const scenario of scenarios) {
       console.log(`\n${scenario.name}: ${scenario.title}`);
       try {
-        const found =
-          scenario.kind === 'start' ? await runStart(scenario, bench) : await runLoad(scenario, bench);
+        const found = await runOne(scenario, bench);
         rows.push(...found);
         console.log(table(found));
       } catch (error) {
@@ -61,6 +61,11 @@ async function run(given: Arguments, scenarios: Scenario[]): Promise<number> {
   }
   conclude(given, { scenarios, rows, broken });
   return broken.length === 0 ? 0 : 1;
+}
+
+function runOne(scenario: Scenario, bench: Bench): Promise<Row[]> {
+  if (scenario.kind === 'own') return scenario.run(bench);
+  return scenario.kind === 'start' ? runStart(scenario, bench) : runLoad(scenario, bench);
 }
 
 interface Findings {
@@ -122,6 +127,7 @@ function prepareBench(given: Arguments): Bench {
     durationMs,
     quick,
     wrk,
+    crowd: given.crowd,
     generator: new LoadGenerator(),
     say: console.log,
   };
@@ -143,8 +149,8 @@ function subjectOf(name: SubjectName, suffix: string, given: Arguments): Subject
   const commit = name === 'zot-commit';
   const label = `${commit ? OURS_DURABLE : OURS}${suffix}`;
   const profileFolder = given.profileFolder === null ? null : resolve(given.profileFolder);
-  const { log, zot: executable, workers } = given;
-  return zotSubject({ label, commit, log, executable, workers, profileFolder });
+  const { log, zot: executable, workers, crowd } = given;
+  return zotSubject({ label, commit, log, executable, workers, profileFolder, crowd });
 }
 
 function introduction(given: Arguments, bench: Bench): string {

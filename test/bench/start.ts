@@ -1,7 +1,8 @@
 /** Start-up: from the spawn of a server to the first good answer of what its users want, on stores of several sizes. */
 import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { participants, storeFolder, type Bench } from './bench.ts';
+import { participants, storeFolder } from './bench.ts';
+import type { Bench } from './context.ts';
 import { sampleTree } from './procfs.ts';
 import { rowOf, withRatios, type Row, type TurnResult } from './results.ts';
 import type { StartScenario } from './scenarios/scenario.ts';

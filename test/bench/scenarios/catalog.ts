@@ -1,5 +1,7 @@
 import { numberedRepository } from '../fixtures/stores.ts';
+import { backgroundScenarios } from './background.ts';
 import { blobScenarios, hugeBlob } from './blobs.ts';
+import { dedupedPush } from './deduped-push.ts';
 import { imageScenarios } from './images.ts';
 import { manifestScenarios } from './manifests.ts';
 import type { Scenario, StartScenario } from './scenario.ts';
@@ -21,6 +23,11 @@ const startScenarios: StartScenario[] = [
     title: 'repositories of 1, 10000 and 100000 tags',
     path: '/v2/bench/tags-10000/manifests/t9999',
   },
+  {
+    store: 'crowd',
+    title: 'very many tiny blobs (--million: 1,000,000 in 10,000 repositories)',
+    path: `/v2/${numberedRepository(39)}/manifests/t0`,
+  },
 ].map(({ store, title, path }) => ({
   kind: 'start',
   name: `start-${store}`,
@@ -35,8 +42,10 @@ export function allScenarios({ hugeBytes }: { hugeBytes: number }): Scenario[] {
   const ordered: Scenario[] = [
     ...manifestScenarios,
     ...blobScenarios,
+    dedupedPush,
     ...images.reverse(),
     ...startScenarios,
+    ...backgroundScenarios,
   ];
   return [...ordered, ...(pushManyTags === undefined ? [] : [pushManyTags]), hugeBlob(hugeBytes)];
 }

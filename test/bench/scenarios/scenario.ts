@@ -1,3 +1,5 @@
+import type { Bench } from '../context.ts';
+import type { Row } from '../results.ts';
 import type { StoreName } from '../fixtures/stores.ts';
 import type { Connection, Origin } from '../load/connection.ts';
 import type { Plan } from '../load/plan.ts';
@@ -58,4 +60,10 @@ export interface StartScenario extends Described {
   path: string;
 }
 
-export type Scenario = LoadScenario | StartScenario;
+/** Measures in a way of its own; for ours alone. */
+export interface OwnScenario extends Described {
+  kind: 'own';
+  run(bench: Bench): Promise<Row[]>;
+}
+
+export type Scenario = LoadScenario | StartScenario | OwnScenario;

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { writeDistributionLayout } from '../fixtures/distribution-layout.ts';
-import { repositoriesOf } from '../fixtures/stores.ts';
+import { repositoriesOf, type StoreName } from '../fixtures/stores.ts';
 import { answering, freePort, launch, tailOf, terminate, type LogTarget } from './server-process.ts';
 import type { Subject } from './subject.ts';
 
@@ -11,6 +11,11 @@ export function hasDistribution(): boolean {
   return existsSync(DISTRIBUTION_PROGRAM);
 }
 
+const REFUSED = new Map<StoreName, string>([
+  ['referrers', 'it has no referrers API'],
+  ['crowd', 'the store is made in the layout of ours alone'],
+]);
+
 /** Debian's docker-registry (CNCF distribution 2.8): it never fsyncs. Its descriptor cache in memory is on. */
 export function distributionSubject({ label, log }: { label: string; log: LogTarget }): Subject {
   return {
@@ -18,7 +23,7 @@ export function distributionSubject({ label, log }: { label: string; log: LogTar
     kind: 'distribution',
     durable: false,
     hasReferrers: false,
-    refuses: (store) => (store === 'referrers' ? 'it has no referrers API' : null),
+    refuses: (store) => REFUSED.get(store) ?? null,
     fill(store, root) {
       mkdirSync(root, { recursive: true });
       for (const repository of repositoriesOf(store)) {

@@ -15,6 +15,8 @@ export interface Subject {
   hasReferrers: boolean;
   /** The same registry with ways to sign in and many policies; absent where that is not measured. */
   readonly withAccess?: () => Subject;
+  /** The same registry with other settings of `storage`; absent where it has none. */
+  readonly withStorage?: (storage: object) => Subject;
   /** The Authorization header of somebody who may do everything in `bench/`. */
   authorization?: string;
   /** Why this store cannot be had here, or null when it can. */

@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { writeCrowd, type Crowd } from '../fixtures/crowd.ts';
 import { writeOciLayout } from '../fixtures/oci-layout.ts';
 import { repositoriesOf } from '../fixtures/stores.ts';
 import { answering, freePort, launch, tailOf, terminate, type LogTarget } from './server-process.ts';
@@ -21,6 +22,10 @@ export interface ZotOptions {
   profileFolder: string | null;
   /** With a password file and a thousand policies. */
   access?: boolean;
+  /** Settings of `storage` beside the folder. */
+  storage?: object;
+  /** How large the store of very many blobs is. */
+  crowd: Crowd;
 }
 
 /** This registry, with one folder and no access rules, like the reference. */
@@ -36,8 +41,10 @@ export function zotSubject(options: ZotOptions): Subject {
           withAccess: () =>
             zotSubject({ ...options, label: `${options.label} ${WITH_ACCESS}`, access: true }),
         }),
+    withStorage: (storage) => zotSubject({ ...options, storage }),
     refuses: () => null,
     fill(store, root) {
+      if (store === 'crowd') writeCrowd(root, options.crowd);
       for (const repository of repositoriesOf(store)) writeOciLayout(root, repository);
     },
     async start(root) {
@@ -71,13 +78,13 @@ export function commandOf(options: Pick<ZotOptions, 'executable'>, configPath: s
 }
 
 function configuration(
-  { commit, workers }: ZotOptions,
+  { commit, workers, storage }: ZotOptions,
   root: string,
   { port, access }: { port: number; access: object },
 ): object {
   return {
     distSpecVersion: '1.1.1',
-    storage: { rootDirectory: root, commit },
+    storage: { rootDirectory: root, commit, ...storage },
     http: { address: '127.0.0.1', port: String(port), ...(workers === null ? {} : { workers }), ...access },
     log: { level: 'info' },
   };

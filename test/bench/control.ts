@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import { askServer } from '../../src/control/control-client.ts';
+import { controlSocketPath } from '../../src/control/socket-path.ts';
+
+export interface SweepCounts {
+  readonly blobs: number;
+  readonly buried: number;
+}
+
+export interface JobView {
+  readonly name: string;
+  readonly state: string;
+  readonly last: { readonly elapsedMs: number; readonly summary: string; readonly failed: number } | null;
+}
+
+/** Asks the server of a storage folder for a command of the command line, as `zot gc` and `zot tasks` do. */
+async function ask(root: string, command: string, args: Record<string, unknown>): Promise<unknown> {
+  const answered = await askServer(controlSocketPath(join(root, '_zot')), { command, args }, () => undefined);
+  if (answered === null) throw new Error(`nobody serves ${root}`);
+  return answered.result;
+}
+
+/** One sweep of garbage; `full` looks at everything on the store. */
+export async function sweep(root: string, options: { readonly full: boolean }): Promise<SweepCounts> {
+  const { stores } = (await ask(root, 'gc.run', { full: options.full })) as { stores: SweepCounts[] };
+  const [store] = stores;
+  if (store === undefined) throw new Error('the sweep reported nothing');
+  return store;
+}
+
+export async function jobs(root: string): Promise<JobView[]> {
+  return ((await ask(root, 'tasks.list', {})) as { jobs: JobView[] }).jobs;
+}
