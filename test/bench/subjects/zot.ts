@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { writeCrowd, type Crowd } from '../fixtures/crowd.ts';
+import { TINY_CROWD, writeCrowd, type Crowd } from '../fixtures/crowd.ts';
 import { writeOciLayout } from '../fixtures/oci-layout.ts';
 import { repositoriesOf } from '../fixtures/stores.ts';
 import { answering, freePort, launch, tailOf, terminate, type LogTarget } from './server-process.ts';
@@ -24,8 +24,8 @@ export interface ZotOptions {
   access?: boolean;
   /** Settings of `storage` beside the folder. */
   storage?: object;
-  /** How large the store of very many blobs is. */
-  crowd: Crowd;
+  /** How large the store of very many blobs is; absent where none is made. */
+  crowd?: Crowd;
 }
 
 /** This registry, with one folder and no access rules, like the reference. */
@@ -44,7 +44,7 @@ export function zotSubject(options: ZotOptions): Subject {
     withStorage: (storage) => zotSubject({ ...options, storage }),
     refuses: () => null,
     fill(store, root) {
-      if (store === 'crowd') writeCrowd(root, options.crowd);
+      if (store === 'crowd') writeCrowd(root, options.crowd ?? TINY_CROWD);
       for (const repository of repositoriesOf(store)) writeOciLayout(root, repository);
     },
     async start(root) {
