@@ -1,4 +1,4 @@
-import { retention } from './retention-commands.ts';
+import { retentionCommands } from './retention-commands.ts';
 import { storageCommands } from './storage-commands.ts';
 import { transferCommands } from './transfer-commands.ts';
 import { UsageError, type Command, type Flag } from './command.ts';
@@ -254,7 +254,7 @@ export const zotCommands: readonly Command[] = [
   check,
   ...storageCommands,
   ...transferCommands,
-  retention,
+  ...retentionCommands,
   access,
   htpasswd,
   licenses,

@@ -3,7 +3,7 @@ import type { Command } from './command.ts';
 import { json } from './storage-commands.ts';
 
 /** `zot retention`: a command with one action, so that others can follow. */
-export const retention: Command = {
+const retention: Command = {
   name: 'retention',
   summary: 'Show which tags the policies of a configuration would remove.',
   description: [
@@ -26,3 +26,43 @@ export const retention: Command = {
     return retentionPreviewCommand({ target, all: call.isSet('all'), json: call.isSet('json') }, io);
   },
 };
+
+/** zot's command for the same, with its flags. */
+const verifyFeature: Command = {
+  name: 'verify-feature',
+  summary: 'Log what retention would do, as zot does; see also "zot retention preview".',
+  description: [
+    'Judges every tag by storage.retention of the given configuration and logs each decision, as a dry run does.',
+    'Nothing is changed. Unlike that of zot it ends when all tags are judged, and works beside a running server.',
+    'Exit code 1 where storage.gc is off.',
+  ].join('\n'),
+  args: [
+    { name: 'retention', required: true, help: 'The word "retention".' },
+    { name: 'config', required: true, help: 'The configuration file.' },
+  ],
+  flags: [
+    { name: 'log-file', short: 'l', value: 'path', help: 'Write the log there instead of to stdout.' },
+    {
+      name: 'gc-interval',
+      short: 'i',
+      value: 'duration',
+      help: 'Taken for the sake of scripts; without effect.',
+    },
+    {
+      name: 'timeout',
+      short: 't',
+      value: 'duration',
+      help: 'Taken for the sake of scripts; without effect.',
+    },
+  ],
+  examples: ['zot verify-feature retention config.json --log-file retention.log'],
+  async run(call, io) {
+    const [word, target = ''] = call.positionals;
+    if (word !== 'retention')
+      throw new UsageError(`"${word}" is not known here; write "zot verify-feature retention ..."`);
+    const { verifyRetentionCommand } = await import('./verify-retention.ts');
+    return verifyRetentionCommand({ target, logFile: call.findValue('log-file') ?? '' }, io);
+  },
+};
+
+export const retentionCommands: readonly Command[] = [retention, verifyFeature];

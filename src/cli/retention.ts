@@ -34,7 +34,7 @@ export function retentionPreviewCommand(args: RetentionArguments, io: CommandIo)
 }
 
 /** The keys of all stores that retention looks at, by route. */
-function storesOf({ storage }: Config): Record<string, unknown> {
+export function storesOf({ storage }: Config): Record<string, unknown> {
   const stores = [['', storage] as const, ...Object.entries(storage.subPaths)];
   return Object.fromEntries(
     stores.map(([route, { gc, gcDelay, gcInterval, gcTimeWindow, retention }]) => [
@@ -102,7 +102,7 @@ function tagLine(tag: PreviewedTag): string {
     tag.pulledMs === null ? 'never pulled' : `pulled ${timeText(tag.pulledMs)} (${tag.pulls} times)`;
   const times = `pushed ${timeText(tag.pushedMs) ?? 'at an unknown time'}, ${pulled}`;
   const place = tag.entry === null ? '' : `keepTags[${tag.entry}]: `;
-  const why = tag.reason ?? `${place}${tag.keptBy.map(ruleText).join(', ')}`;
+  const why = tag.decision === 'delete' ? tag.reason : `${place}${tag.keptBy.map(ruleText).join(', ')}`;
   const sign = tag.decision === 'keep' ? 'stays' : 'goes ';
   return `  ${sign} ${tag.tag}  ${times}; ${why}\n`;
 }

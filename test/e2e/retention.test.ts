@@ -233,6 +233,30 @@ describe('the preview', { timeout: 120_000 }, () => {
     assert.match(warnings.join('\n'), /^the sub path \/infra is not in force/m);
   });
 
+  test("logs every decision in zot's words for verify-feature, and ends", async () => {
+    const config = await configOf(policy([{ patterns: ['^v'], mostRecentlyPushedCount: 2 }]));
+    const { exitCode, text, errors } = await zot('verify-feature', 'retention', config, '-t', '1m');
+    assert.equal(exitCode, 0, errors);
+    const lines = text.split('\n').filter((line) => line !== '');
+    const entries = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+    const decided = entries.filter(({ message }) => message === 'applied policy');
+    assert.deepEqual(
+      decided.map(({ tag, decision, reason }) => [tag, decision, reason]),
+      [
+        ['v1', 'delete', "didn't meet any tag retention rule"],
+        ['v2', 'keep', 'retained by mostRecentlyPushedCount:2 policy'],
+        ['v3', 'keep', 'retained by mostRecentlyPushedCount:2 policy'],
+        ['main', 'delete', "didn't meet any tag 'patterns' rules"],
+      ],
+    );
+    assert.ok(decided.every((entry) => entry['dry-run'] === true && entry['module'] === 'retention'));
+    assert.equal(entries.at(-1)?.['message'], 'retention check completed successfully');
+    assert.deepEqual(await tagsOf(server, 'team/app'), ['main', 'v1', 'v2', 'v3']);
+    const off = await zot('verify-feature', 'retention', await configOf(policy([{}]), { gc: false }));
+    assert.equal(off.exitCode, 1);
+    assert.match(off.errors, /verify-feature retention requires GC to be enabled/);
+  });
+
   test('refuses a wrong configuration and wrong words in a line', async () => {
     const wrong = await zot('retention', 'preview', await configOf(policy([{ patterns: ['('] }])));
     assert.equal(wrong.exitCode, 1);

@@ -29,8 +29,11 @@ export interface Decisions {
   readonly dryRun: boolean;
 }
 
+/** What a line tells of a tag. */
+export type LoggedTag = Pick<TagFacts, 'name' | 'digest' | 'mediaType' | 'pushedMs' | 'pulledMs'>;
+
 /** One line for the decision about a tag, with zot's message and fields. */
-export function logTag({ logger, repo, dryRun }: Decisions, facts: TagFacts, verdict: Verdict): void {
+export function logTag({ logger, repo, dryRun }: Decisions, facts: LoggedTag, verdict: Verdict): void {
   const [rule] = verdict.keptBy;
   const { name: tag, digest, mediaType } = facts;
   const base = { module: 'retention', 'dry-run': dryRun, repository: repo };
@@ -43,6 +46,18 @@ export function logTag({ logger, repo, dryRun }: Decisions, facts: TagFacts, ver
   logger.info({ ...base, mediaType, digest, tag, ...times(facts), decision, reason }, 'applied policy');
 }
 
+/** Why a signature that is a tag goes when its subject is gone, in zot's words. */
+export const DANGLING_REASON = 'deleteReferrers';
+
+/** One line for a signature that is a tag, and whose subject is gone; zot collects those with garbage. */
+export function logDangling(
+  { logger, repo, dryRun }: Decisions,
+  { name, digest }: Pick<LoggedTag, 'name' | 'digest'>,
+): void {
+  const facts = { module: 'gc', repository: repo, reference: name, digest, decision: 'delete' };
+  logger.info({ ...facts, reason: DANGLING_REASON, 'dry-run': dryRun }, 'removed manifest without reference');
+}
+
 /** One line for the decision about a manifest without a tag that rules look at. */
 export function logUntagged({ logger, repo, dryRun }: Decisions, facts: Facts, rule: KeepRule | null): void {
   const base = { module: 'retention', 'dry-run': dryRun, repository: repo, reference: facts.name };
@@ -51,7 +66,10 @@ export function logUntagged({ logger, repo, dryRun }: Decisions, facts: Facts, r
   logger.info({ ...base, ...times(facts), decision, reason }, 'applied untagged policy');
 }
 
-function times({ pulledMs, pushedMs }: Facts): { lastPullTimestamp: string; pushTimestamp: string } {
+function times({ pulledMs, pushedMs }: Pick<Facts, 'pulledMs' | 'pushedMs'>): {
+  lastPullTimestamp: string;
+  pushTimestamp: string;
+} {
   return { lastPullTimestamp: timeText(pulledMs), pushTimestamp: timeText(pushedMs) };
 }
 

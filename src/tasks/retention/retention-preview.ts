@@ -11,8 +11,8 @@ import { judgeTags } from './judged-tags.ts';
 import { danglingTags } from './legacy-signatures.ts';
 import { PolicyUse } from './policy-use.ts';
 import type { PolicyRemark } from './policy-use.ts';
-import { goneReason } from './retention-log.ts';
-import type { KeepRule } from './rules.ts';
+import { DANGLING_REASON, goneReason, keptReason } from './retention-log.ts';
+import type { KeepRule, Verdict } from './rules.ts';
 import type { RetentionPolicy, RetentionSettings } from './settings.ts';
 
 export interface PreviewParts extends FactParts {
@@ -42,13 +42,14 @@ export type PreviewReport =
 export interface PreviewedTag {
   readonly tag: Tag;
   readonly digest: Digest;
+  readonly mediaType: string;
   readonly decision: 'keep' | 'delete';
   /** The place of its entry in `keepTags`, from 0; `null`: none matches it. */
   readonly entry: number | null;
   /** Every rule that keeps it. */
   readonly keptBy: readonly KeepRule[];
-  /** Why it goes, in zot's words. */
-  readonly reason: string | null;
+  /** Why it stays or goes, in zot's words. */
+  readonly reason: string;
   readonly pushedMs: number | null;
   readonly pulledMs: number | null;
   readonly pulls: number;
@@ -119,9 +120,9 @@ export class RetentionPreview {
     for (const { facts, entry } of tags) {
       this.#use.tag(policy, facts.name, entry);
       const { keptBy } = judge.judge(facts, entry);
-      const reason = reasonOf({ keptBy, entry }, dangling.has(facts.name));
-      if (reason !== null) gone += 1;
-      if (reason !== null || this.#parts.all) shown.push(previewed(facts, { keptBy, entry, reason }));
+      const seen = previewed(facts, { keptBy, entry }, dangling.has(facts.name));
+      if (seen.decision === 'delete') gone += 1;
+      if (seen.decision === 'delete' || this.#parts.all) shown.push(seen);
       await this.#context.pause();
     }
     this.#counts.tags += tags.length;
@@ -147,23 +148,12 @@ export class RetentionPreview {
   }
 }
 
-function reasonOf(
-  verdict: { readonly keptBy: readonly KeepRule[]; readonly entry: number | null },
-  isDangling: boolean,
-): string | null {
-  if (verdict.keptBy.length === 0) return goneReason(verdict);
-  return isDangling ? 'deleteReferrers' : null;
-}
-
-function previewed(
-  facts: TagFacts,
-  verdict: {
-    readonly keptBy: readonly KeepRule[];
-    readonly entry: number | null;
-    readonly reason: string | null;
-  },
-): PreviewedTag {
-  const { name: tag, digest, pushedMs, pulledMs, pulls } = facts;
-  const decision = verdict.reason === null ? 'keep' : 'delete';
-  return { tag, digest, decision, ...verdict, pushedMs, pulledMs, pulls };
+function previewed(facts: TagFacts, verdict: Verdict, isDangling: boolean): PreviewedTag {
+  const { name: tag, digest, mediaType, pushedMs, pulledMs, pulls } = facts;
+  const [rule] = verdict.keptBy;
+  const isKept = rule !== undefined && !isDangling;
+  let reason = rule === undefined ? goneReason(verdict) : keptReason(rule);
+  if (rule !== undefined && isDangling) reason = DANGLING_REASON;
+  const decision = isKept ? 'keep' : 'delete';
+  return { tag, digest, mediaType, decision, ...verdict, reason, pushedMs, pulledMs, pulls };
 }

@@ -16,7 +16,7 @@ import type { TaskContext } from '../scheduler.ts';
 import type { FactParts } from './facts.ts';
 import { judgeTags } from './judged-tags.ts';
 import { danglingTags } from './legacy-signatures.ts';
-import { goneReason, logTag } from './retention-log.ts';
+import { DANGLING_REASON, goneReason, logDangling, logTag } from './retention-log.ts';
 import { ranks } from './rules.ts';
 import type { SettledRepositories } from './settled.ts';
 import type { RetentionPolicy, RetentionSettings } from './settings.ts';
@@ -167,6 +167,7 @@ export class RetentionRound {
 
   async #judgeSignatures(repo: RepoName, policy: RetentionPolicy, watch: RepositoryWatch): Promise<Outcome> {
     const { index, storage, clock, settings, logger } = this.#parts;
+    const decisions = { logger, repo, dryRun: settings.dryRun };
     const leaving: Leaving[] = [];
     let lastsMs = Infinity;
     for await (const { tag, digest } of danglingTags(index, repo, this.#context)) {
@@ -177,11 +178,8 @@ export class RetentionRound {
         lastsMs = Math.min(lastsMs, leftMs);
         continue;
       }
-      const reason = 'deleteReferrers';
-      const facts = { module: 'gc', repository: repo, reference: tag, digest, decision: 'delete', reason };
-      const onGone = (): void =>
-        logger.info({ ...facts, 'dry-run': settings.dryRun }, 'removed manifest without reference');
-      leaving.push({ tag: { tag, digest, isKeptByPull: false }, reason, onGone });
+      const onGone = (): void => logDangling(decisions, { name: tag, digest });
+      leaving.push({ tag: { tag, digest, isKeptByPull: false }, reason: DANGLING_REASON, onGone });
     }
     return { ...(await this.#removeAll(watch, policy, leaving)), lastsMs };
   }
