@@ -38,6 +38,11 @@ export class CredentialCache<Value> {
     return hash('sha256', `${this.#key} ${username.length} ${username}\0${password}`, 'base64url');
   }
 
+  /** The name of a header in which credentials came; never that of credentials, whose own begins with a number. */
+  tagOfHeader(header: string): string {
+    return hash('sha256', `${this.#key} header ${header}`, 'base64url');
+  }
+
   find(tag: string): Remembered<Value> | null {
     const entry = this.#entries.get(tag);
     if (entry === undefined) return null;

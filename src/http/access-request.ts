@@ -12,6 +12,8 @@ export class HttpAccessRequest implements AccessRequest {
   readonly peerAddress: string;
   readonly clientAddress: string;
   #raw: RawRequest;
+  /** Asked for several times on the way of a request. */
+  #authorization: readonly string[] | null = null;
 
   constructor(request: FastifyRequest) {
     const { raw } = request;
@@ -24,7 +26,9 @@ export class HttpAccessRequest implements AccessRequest {
   }
 
   get authorization(): readonly string[] {
-    return this.headers.authorization === undefined ? [] : rawValues(this.#raw, 'authorization');
+    this.#authorization ??=
+      this.headers.authorization === undefined ? [] : rawValues(this.#raw, 'authorization');
+    return this.#authorization;
   }
 
   get forwardedFor(): readonly string[] {
@@ -57,7 +61,8 @@ function rawValues(request: RawRequest, name: string): string[] {
   const { rawHeaders } = request;
   const values: string[] = [];
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {
-    if (rawHeaders[at]?.toLowerCase() === name) values.push(rawHeaders[at + 1] ?? '');
+    const found = rawHeaders[at];
+    if (found?.length === name.length && found.toLowerCase() === name) values.push(rawHeaders[at + 1] ?? '');
   }
   return values;
 }

@@ -13,6 +13,7 @@ import { basicCredentials } from '../basic-credentials.ts';
 import type { BasicCredentials } from '../basic-credentials.ts';
 import type { AccessRequest, AuditEvent, Refused } from '../contract.ts';
 import { credentialTag } from '../credential-cache.ts';
+import type { Remembered } from '../credential-cache.ts';
 import { HashingBusy } from './password-hashing.ts';
 import type { PasswordSource } from './password-source.ts';
 import type { SignInMemory, VerifiedUser } from './sign-in-memory.ts';
@@ -53,18 +54,28 @@ export class PasswordSignIn {
   /** `null` when the request offers no password. Throws when it cannot be found out. */
   async verify(request: Pick<AccessRequest, 'authorization' | 'clientAddress'>): Promise<Verdict | null> {
     const [header] = request.authorization;
-    const credentials = header === undefined ? null : basicCredentials(header);
+    if (header === undefined) return null;
+    const { right, headers } = this.#parts.memory;
+    const headerTag = right.tagOfHeader(header);
+    const seen = this.#remembered(headers.get(headerTag));
+    if (seen?.isAging === false) return seen.value;
+    const credentials = basicCredentials(header);
     if (credentials === null || 'refused' in credentials) return credentials;
     if (this.#parts.isForeign(credentials.password)) return null;
-    const { right } = this.#parts.memory;
     const tag = right.tag(credentials);
-    const found = right.find(tag);
-    if (found !== null && this.#holds(found.value)) {
+    const found = this.#remembered(tag);
+    if (found !== null) {
+      headers.set(headerTag, tag);
       if (found.isAging) this.#refresh(tag, credentials, request.clientAddress);
       return found.value;
     }
     if (this.#wrongs.has(tag, credentials.username)) return wrong(credentials.username);
     return this.#verifyOnce(tag, credentials, request.clientAddress);
+  }
+
+  #remembered(tag: string | undefined): Remembered<VerifiedUser> | null {
+    const found = tag === undefined ? null : this.#parts.memory.right.find(tag);
+    return found !== null && this.#holds(found.value) ? found : null;
   }
 
   /** Whether what was verified still holds here and now. */

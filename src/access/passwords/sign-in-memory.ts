@@ -16,6 +16,7 @@ export interface WrongCredential {
 }
 
 const WRONG_MAX = 10_000;
+const HEADERS_MAX = 10_000;
 
 /**
  * What was verified a short while ago, for one process. It outlives the opening of a configuration: a changed policy
@@ -24,6 +25,8 @@ const WRONG_MAX = 10_000;
  */
 export class SignInMemory {
   readonly right: CredentialCache<VerifiedUser>;
+  /** Which right credentials stood in a header, both by their tags: reading a header takes as long as the rest. */
+  readonly headers = new WeightedLru<string, string>(HEADERS_MAX);
   readonly wrong = new WeightedLru<string, WrongCredential>(WRONG_MAX);
 
   /** Milliseconds that only grow. */
