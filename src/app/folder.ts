@@ -60,29 +60,46 @@ export function openDatabases(
   }
 }
 
+export interface WalkParts {
+  readonly storage: Storage;
+  readonly index: IndexWriter;
+  readonly keeper: LocalKeeper;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  /** The index knows nothing yet, and nobody is served before the walk has ended. */
+  readonly isNew: boolean;
+}
+
 /** Looks at the whole storage once; a fault is logged. */
-export async function walk(parts: {
-  storage: Storage;
-  index: IndexWriter;
-  keeper: LocalKeeper;
-  logger: Logger;
-  signal: AbortSignal;
-}): Promise<void> {
+export async function walk(parts: WalkParts): Promise<void> {
   const { logger, keeper } = parts;
   const startedMs = performance.now();
   try {
-    const repositories = await walkStorage({
-      ...parts,
-      report: (path, error) =>
-        logger.warn({ component: 'storage', path, error }, 'a folder could not be looked at'),
-      progress: (count) =>
-        logger.info({ component: 'storage', repositories: count }, 'looking at the storage'),
-    });
+    const repositories = await (parts.isNew ? lookAnew(parts) : look(parts));
     keeper.markWalked();
     const elapsedMs = Math.round(performance.now() - startedMs);
     logger.info({ component: 'storage', repositories, elapsedMs }, 'the storage has been looked at');
   } catch (error) {
     logger.error({ component: 'storage', error }, 'the look at the storage failed');
+  }
+}
+
+function look(parts: WalkParts): Promise<number> {
+  const { logger } = parts;
+  return walkStorage({
+    ...parts,
+    report: (path, error) =>
+      logger.warn({ component: 'storage', path, error }, 'a folder could not be looked at'),
+    progress: (count) => logger.info({ component: 'storage', repositories: count }, 'looking at the storage'),
+  });
+}
+
+async function lookAnew(parts: WalkParts): Promise<number> {
+  try {
+    return await parts.index.inBulk(() => look(parts));
+  } catch (error) {
+    parts.logger.warn({ component: 'storage', error }, 'the index cannot be filled at once: step by step');
+    return look(parts);
   }
 }
 

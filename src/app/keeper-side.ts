@@ -92,8 +92,9 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
   const counting = await keeper.quotas.open(
     serving || config.storage.quotas.length > 0 ? quotasOf(config) : null,
   );
-  const walked = walk({ storage, index, keeper, logger, signal: stopping.signal });
-  if (rebuilt || (await index.listKnownRepositories({ after: '', limit: 1 })).length === 0) await walked;
+  const isNew = rebuilt || (await index.listKnownRepositories({ after: '', limit: 1 })).length === 0;
+  const walked = walk({ storage, index, keeper, logger, signal: stopping.signal, isNew });
+  if (isNew) await walked;
   await countQuotas(keeper, counting, logger);
   if (rebuilt) await keeper.tags.hideHeld(stopping.signal);
   const scheduler = new Scheduler({ workers: config.scheduler.numWorkers || DEFAULT_TASK_WORKERS, logger });

@@ -134,6 +134,11 @@ export interface RepositorySnapshot {
 export interface IndexWriter extends IndexReader, Garbage, DamageList, QuotaCounts {
   /** Commits changes of any number of repositories together. */
   applyChanges(changes: readonly RepositoryChange[]): Promise<void>;
+  /**
+   * Runs `work`, whose changes are committed many at a time: for an index that is new and that nobody reads yet.
+   * Throws when changes were lost that seemed done; `work` has to be done again then.
+   */
+  inBulk<Result>(work: () => Promise<Result>): Promise<Result>;
   /** Replaces all rows of a repository; readers see the old rows until the new ones are complete. */
   replaceRepository(snapshot: RepositorySnapshot): Promise<void>;
   /** Changes a repository's state alone. */

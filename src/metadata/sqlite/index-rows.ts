@@ -3,6 +3,7 @@ import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import type { BlobRow, EntryRow, NewManifest, RepositoryState } from '../index-contract.ts';
 import { QuotaRows } from './quota-rows.ts';
+import { Transactions } from './transactions.ts';
 
 type StatementName = keyof typeof STATEMENTS;
 
@@ -47,11 +48,11 @@ const STATEMENTS = {
 export class IndexRows {
   /** To be told of each change of `blobs`. */
   readonly quotas: QuotaRows;
-  #db: DatabaseSync;
+  #transactions: Transactions;
   #statements: Record<StatementName, StatementSync>;
 
   constructor(db: DatabaseSync) {
-    this.#db = db;
+    this.#transactions = new Transactions(db);
     this.quotas = new QuotaRows(db);
     const prepared = Object.entries(STATEMENTS).map(([name, sql]) => [name, db.prepare(sql)]);
     this.#statements = Object.fromEntries(prepared) as Record<StatementName, StatementSync>;
@@ -59,15 +60,12 @@ export class IndexRows {
 
   /** Runs `work`, which must not wait for anything, in one transaction. */
   transaction<Result>(work: () => Result): Result {
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
-      const result = work();
-      this.#db.exec('COMMIT');
-      return result;
-    } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      throw error;
-    }
+    return this.#transactions.run(work);
+  }
+
+  /** As `Transactions.inBulk`. */
+  inBulk<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.#transactions.inBulk(work);
   }
 
   idOf(repo: RepoName): number | null {

@@ -99,6 +99,10 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
     rows.addToCount(repo, change.addedEntries.length - removed);
   }
 
+  inBulk<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.#rows.inBulk(work);
+  }
+
   async replaceRepository(snapshot: RepositorySnapshot): Promise<void> {
     const rows = this.#rows;
     const fresh = rows.transaction(() => rows.insertRepository(null, snapshot.state));
