@@ -43,6 +43,8 @@ export { USER_METHODS, forwardingUserDesk } from './keeper/user-desk.ts';
 export type { UserDesk } from './keeper/user-desk.ts';
 export type { GarbageRules, TagToRetire } from './keeper/operation.ts';
 export type { RepositoryWatch } from './keeper/repository-watch.ts';
+export type { Verdict } from './keeper/damage-desk.ts';
+export { versionOf } from './keeper/examination.ts';
 export { garbageReason, isBlobInUse, isDead, unknownContent } from './keeper/plan-collect.ts';
 export type { GarbagePlace, GarbageReason } from './keeper/plan-collect.ts';
 export type { TagDesk } from './keeper/tag-desk.ts';

@@ -44,7 +44,7 @@ export class Changes {
 
   /** What frees room may need some first: on a full disk the reserve is given up for it. */
   async #run(queue: RepositoryQueue, operation: Operation): Promise<void> {
-    const freesRoom = !['push', 'refresh', 'readAgain'].includes(operation.kind);
+    const freesRoom = operation.kind !== 'push' && operation.kind !== 'refresh';
     if (!freesRoom || this.#reserve === null) return queue.run(operation);
     return this.#reserve.with(() => queue.run(operation), isFull);
   }

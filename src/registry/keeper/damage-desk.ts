@@ -11,6 +11,7 @@
 import type { DamageList, DamagePlace, DamageRow, IndexWriter } from '#metadata';
 import { KeyedLock } from '#lib/keyed-lock';
 import type { Digest } from '#oci/digest';
+import { isNonDistributable } from '#oci/media-types';
 import type { RepoName } from '#oci/repo-name';
 import type { FileStat, ReadPacer, Storage } from '#storage';
 import type { BlobSharing } from './blob-sharing.ts';
@@ -54,7 +55,7 @@ export class DamageDesk {
       mended: async (repo, digest) => {
         await this.#clear(repo, digest);
         // What a manifest says is not known while it is damaged.
-        this.#later({ repo, digest }, () => parts.changes.change(repo, { kind: 'readAgain', digest }));
+        this.#later({ repo, digest }, () => parts.changes.change(repo, { kind: 'refresh', unread: digest }));
       },
     });
   }
@@ -119,6 +120,8 @@ export class DamageDesk {
 
   async #isNeeded(repo: RepoName, digest: Digest): Promise<boolean> {
     const { index } = this.#parts;
+    const mediaType = await index.findBlobMediaType(repo, digest);
+    if (mediaType !== null && isNonDistributable(mediaType)) return false;
     const entries = await index.findEntries(repo, { kind: 'digest', digest });
     return entries.length > 0 || isBlobInUse(index, repo, digest);
   }
@@ -223,7 +226,7 @@ export class DamageDesk {
     const { changes, sharing } = this.#parts;
     await sharing.exclusively(repo, digest, () => this.replaced(repo, digest));
     // What a manifest says is not known while it is damaged.
-    await changes.change(repo, { kind: 'readAgain', digest });
+    await changes.change(repo, { kind: 'refresh', unread: digest });
   }
 
   /** Takes off the damage of content that is gone with all that needed it. */

@@ -51,9 +51,8 @@ export type Operation =
   | { readonly kind: 'collectBlob'; readonly digest: Digest }
   /** Makes a repository with nothing in it no repository any more. */
   | { readonly kind: 'removeEmpty'; readonly isOld: (modifiedMs: number) => boolean }
-  /** Reads a manifest that could not be read before, so that it is known what it refers to. */
-  | { readonly kind: 'readAgain'; readonly digest: Digest }
-  | { readonly kind: 'refresh' };
+  /** Takes in what other tools changed; `unread`: also what a manifest says that could not be read before. */
+  | { readonly kind: 'refresh'; readonly unread?: Digest };
 
 /** Operations on what is held, or was. */
 export type HeldOperation = Extract<

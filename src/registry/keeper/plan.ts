@@ -2,7 +2,6 @@ import type { IndexWriter } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import type { ManifestPush } from './keeper-contract.ts';
-import { NO_CHANGE } from './operation.ts';
 import type { HeldOperation, Operation, OperationKeys, Plan } from './operation.ts';
 import {
   planBuryBlob,
@@ -15,7 +14,7 @@ import { planDeleteBlob, planDeleteManifest, planDeleteTag } from './plan-delete
 import { planHideHeld, planPurgeBlob, planPurgeChild, planReleaseHold } from './plan-purge.ts';
 import { planPush } from './plan-push.ts';
 import { planRetire } from './plan-retire.ts';
-import { planReadAgain } from './plan-read-again.ts';
+import { planRefresh } from './plan-refresh.ts';
 import { withHistory } from './plan-undo.ts';
 import type { UndoContext } from './plan-undo.ts';
 
@@ -45,7 +44,7 @@ async function planBare(operation: Operation, context: PlanContext): Promise<Pla
     case 'deleteBlob':
       return planDeleteBlob(store.name, operation.digest, index, store);
     case 'refresh':
-      return NO_CHANGE;
+      return planRefresh(operation, index, store);
     default:
       return planUpkeep(operation, context);
   }
@@ -67,8 +66,6 @@ async function planUpkeep(operation: Upkeep, context: PlanContext): Promise<Plan
       return planCollectBlob(operation.digest, index, store);
     case 'removeEmpty':
       return planRemoveEmpty(operation.isOld, index, store);
-    case 'readAgain':
-      return planReadAgain(operation.digest, index, store);
     default:
       return planHeld(operation, context);
   }
@@ -115,7 +112,7 @@ export async function keysOf(
     case 'deleteBlob':
       return { reads: [], writes: [operation.digest, ADOPTED] };
     case 'refresh':
-      return { reads: [], writes: [] };
+      return refreshKeys(operation);
     default:
       return keysOfUpkeep(operation, repo, index);
   }
@@ -133,8 +130,6 @@ async function keysOfUpkeep(operation: Upkeep, repo: RepoName, index: IndexWrite
       return keysOfManifest(operation.digest, repo, index);
     case 'removeEmpty':
       return { reads: [], writes: [LAYOUT] };
-    case 'readAgain':
-      return { reads: [LAYOUT], writes: [operation.digest, ADOPTED] };
     default:
       return { reads: [], writes: [operation.digest, ADOPTED] };
   }
@@ -150,6 +145,10 @@ async function keysOfManifest(digest: Digest, repo: RepoName, index: IndexWriter
     reads: subject === null ? [LAYOUT] : [subject, LAYOUT],
     writes: [...family, ...tags, ADOPTED],
   };
+}
+
+function refreshKeys({ unread }: Extract<Operation, { kind: 'refresh' }>): OperationKeys {
+  return unread === undefined ? { reads: [], writes: [] } : { reads: [LAYOUT], writes: [unread, ADOPTED] };
 }
 
 async function pushKeys(push: ManifestPush, index: IndexWriter): Promise<OperationKeys> {
