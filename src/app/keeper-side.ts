@@ -14,6 +14,7 @@ import type { Storage, StorageDriver } from '#storage';
 import {
   ControlCommands,
   addGcCommands,
+  addScrubCommands,
   addStorageCommands,
   addQuotaCommands,
   addTagCommands,
@@ -25,6 +26,7 @@ import {
 } from '#control';
 import type { ControlHost } from '#control';
 import { tagRules } from './tag-rules.ts';
+import { ExtensionJobs } from './extension-jobs.ts';
 import { openDatabases, openStorage, ownFolder, walk } from './folder.ts';
 import { countQuotas, quotasOf } from './quotas.ts';
 
@@ -42,6 +44,8 @@ export interface KeeperSide {
   /** Commands of the command line, with what they work on. */
   readonly commands: ControlCommands;
   readonly host: ControlHost;
+  /** Background work of extensions. */
+  readonly extensionJobs: ExtensionJobs;
   /** The folder of our own databases. */
   readonly ownFolder: string;
   /** Settles when the whole storage has been looked at. */
@@ -103,15 +107,17 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
   const undoes = keeper.tags.rules.shortestUndoMs !== null || (await keeper.tags.holdsAny());
   const host: ControlHost = { ...parts, config, logger, audit, undoes, serving };
   await probeSharing(host);
+  const extensionJobs = new ExtensionJobs(host);
   return {
     ...parts,
     commands: controlCommands(),
     host,
+    extensionJobs,
     ownFolder: folder,
     prepare: (changed) =>
       prepareAll([
         () => keeper.quotas.prepare(quotasOf(changed)),
-        async () => ({ commit: () => change(host, changed), discard: async () => undefined }),
+        async () => ({ commit: () => change(host, changed, extensionJobs), discard: async () => undefined }),
       ]),
     close: async () => {
       stopping.abort();
@@ -125,9 +131,11 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
 }
 
 /** Puts a changed configuration in force for tags and background work. */
-async function change(host: ControlHost, changed: Config): Promise<void> {
+async function change(host: ControlHost, changed: Config, extensionJobs: ExtensionJobs): Promise<void> {
+  const before = host.config;
   host.keeper.tags.use(tagRules(changed, host.storage));
   await changeTasks(host, changed);
+  await extensionJobs.change(before);
 }
 
 /** Every command of the command line that works on a storage folder. */
@@ -135,6 +143,7 @@ function controlCommands(): ControlCommands {
   const commands = new ControlCommands();
   addTaskCommands(commands);
   addGcCommands(commands);
+  addScrubCommands(commands);
   addStorageCommands(commands);
   addQuotaCommands(commands);
   addTagCommands(commands);
@@ -146,4 +155,5 @@ function controlCommands(): ControlCommands {
 export function startTasks(side: KeeperSide): void {
   const { host } = side;
   for (const job of backgroundJobs(host)) side.scheduler.add(job);
+  side.extensionJobs.start();
 }

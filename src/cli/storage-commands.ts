@@ -105,4 +105,23 @@ const tag: Command = {
   },
 };
 
-export const storageCommands: readonly Command[] = [gc, quota, tag, tasks];
+const scrub: Command = {
+  name: 'scrub',
+  summary: 'Read all stored bytes and find what is damaged.',
+  description: [
+    'Reads every manifest and blob, compares it with its digest, and names what is damaged. Damaged content is not',
+    'served; it is mended from another copy where there is one, or by the next push of it.',
+    'A running server does it beside its work, at the rate of extensions.scrub.rate.',
+    'Exit code 0 when everything is sound, 2 when something is damaged, 1 when something could not be looked at.',
+  ].join('\n'),
+  args: [target],
+  flags: [json],
+  examples: ['zot scrub config.json', 'zot scrub /var/lib/registry --json'],
+  async run(call, io) {
+    const { scrubCommand } = await import('./scrub.ts');
+    const [path = ''] = call.positionals;
+    return scrubCommand({ target: path, json: call.isSet('json') }, io);
+  },
+};
+
+export const storageCommands: readonly Command[] = [gc, scrub, quota, tag, tasks];

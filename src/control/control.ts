@@ -4,6 +4,8 @@ export type { ControlArguments, ControlCall, ControlCommand, ControlHost } from 
 export { backgroundJobs, changeTasks } from './change-tasks.ts';
 export { probeSharing } from './dedupe-tasks.ts';
 export { addGcCommands } from './gc-commands.ts';
+export { addScrubCommands, scrubJobs } from './scrub-commands.ts';
+export type { ScrubReport } from './scrub-commands.ts';
 export { addStorageCommands } from './storage-commands.ts';
 export type { ServedStorage } from './storage-commands.ts';
 export { addQuotaCommands } from './quota-commands.ts';

@@ -3,6 +3,7 @@ import type { Config } from '#config';
 import type { DiscoveredExtension, Route } from '#http';
 import type { BuildInfo } from '#lib/build-info';
 import type { Hooks } from '#registry';
+import type { Job } from '#tasks';
 
 export interface ExtensionHost {
   readonly config: Config;
@@ -15,9 +16,18 @@ export interface ExtensionHost {
   readonly discovered: DiscoveredExtension[];
 }
 
+/** What the core offers for background work, in the process that owns the storage folder. */
+export interface JobHost {
+  readonly config: Config;
+  /** Jobs that read all stored bytes, one for each store. */
+  readonly scrubJobs: (settings: { readonly intervalMs: number; readonly bytesPerSecond: number }) => Job[];
+}
+
 export interface Extension {
   /** As in zot's binary type, for example `mgmt`. */
   readonly name: string;
   /** Adds what the configuration asks for; nothing when it does not ask. */
   start(host: ExtensionHost): void;
+  /** Background work that the configuration asks for; asked again when the configuration changes. */
+  readonly jobs?: (host: JobHost) => Job[];
 }

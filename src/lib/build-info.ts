@@ -18,7 +18,7 @@ export type BuildFlavour = 'full' | 'minimal';
  * The features a full build holds today, in zot's order and by zot's names.
  * A new extension adds its name here; clients read the list to learn what the server can do.
  */
-export const fullFeatures: readonly string[] = ['mgmt'];
+export const fullFeatures: readonly string[] = ['scrub', 'mgmt'];
 
 /** The text that zot prints as `binary-type` for a build of this flavour. */
 export function binaryTypeOf(flavour: BuildFlavour, features: readonly string[] = fullFeatures): string {

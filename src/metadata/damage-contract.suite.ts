@@ -151,6 +151,29 @@ export function damagedIndexContract(name: string, open: () => Promise<OpenedInd
       assert.equal(await reader.whyAbsent(REPO, layer), null);
     });
 
+    indexTest('lists what a repository holds or needs, page by page, each once', async ({ writer }) => {
+      const missing = image('missing');
+      const loose = digestOfText('loose');
+      await writer.addBlobs(REPO, [{ digest: loose, sizeBytes: 5 }]);
+      assert.deepEqual(await writer.listContents(REPO, first), [loose]);
+      const layer = digestOfText('layer of one');
+      await writer.addBlobs(REPO, [{ digest: layer, sizeBytes: 5 }]);
+      await writer.addBlobs(OTHER, [{ digest: digestOfText('elsewhere'), sizeBytes: 9 }]);
+      const addedEntries = [entry(0, one, 'v1'), entry(1, one, 'v2'), entry(2, missing, 'gone')];
+      await writer.applyChanges([change({ addedEntries, addedManifests: [one, image('two')] })]);
+      const found: Digest[] = [];
+      for (let after = ''; ;) {
+        const page = await writer.listContents(REPO, { after, limit: 2 });
+        found.push(...page);
+        const last = page.at(-1);
+        if (last === undefined) break;
+        after = last;
+      }
+      const texts = ['layer of one', 'config of one', 'layer of two', 'config of two', 'loose'];
+      const all = [...texts.map(digestOfText), one.digest, image('two').digest, missing.digest];
+      assert.deepEqual(found, all.toSorted());
+    });
+
     indexTest('pages through the repositories that hold a blob', async ({ writer }) => {
       const blob = { digest: digestOfText('shared'), sizeBytes: 6 };
       const names = ['a', 'a/b', 'b', 'c'].map(parseRepoName);

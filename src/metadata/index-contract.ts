@@ -173,6 +173,8 @@ export interface IndexWriter extends IndexReader, Garbage, DamageList, QuotaCoun
   pageBlobHolders(digest: Digest, page: PageOptions): Promise<RepoName[]>;
   /** Whether at least so many repositories have a descriptor. */
   hasRepositories(count: number): Promise<boolean>;
+  /** What a repository holds or needs, in byte order: its manifests, what they refer to, and its blobs. */
+  listContents(repo: RepoName, page: PageOptions): Promise<Digest[]>;
   /** Every known repository, those without descriptors included. */
   listKnownRepositories(page: PageOptions): Promise<RepoName[]>;
 }

@@ -41,6 +41,8 @@ export interface Job {
   summary?(): string;
   /** Whether its tasks are told to end when it is taken out or replaced, instead of being awaited to their end. */
   readonly interruptible?: boolean;
+  /** Whether a task is asked for only when the one before has ended. */
+  readonly oneAtATime?: boolean;
 }
 
 export interface RoundResult {
@@ -228,6 +230,7 @@ export class Scheduler {
       let chosen: JobState | null = null;
       for (const state of this.#jobs.values()) {
         if (state.iterator === null || state.asking || state.exhausted) continue;
+        if (state.job.oneAtATime === true && state.given > state.finished) continue;
         if (chosen === null || state.weight > chosen.weight) chosen = state;
       }
       if (chosen === null) return;

@@ -8,6 +8,7 @@ import {
   lenientSection,
   seconds,
   section,
+  size,
   text,
   textList,
 } from './key.ts';
@@ -112,6 +113,10 @@ export const extensionsSection = () =>
       section({
         enable: key(flag().default(true), 'Check stored bytes from time to time.', { reloadable: true }),
         interval: key(duration().default(hours(24)), 'How often; at least 2h.', { reloadable: true }),
+        rate: key(size().default(64 * 1_048_576), 'Bytes read in a second at most; 0 for no bound.', {
+          reloadable: true,
+          ours: true,
+        }),
       }).optional(),
       'Looks for damaged blobs.',
       { reloadable: true },

@@ -19,6 +19,7 @@ import type {
 import type { DamagePlace, DamageRow } from '../damage-contract.ts';
 import type { CandidateRow, TombstoneRow } from '../garbage-contract.ts';
 import type { PrefixUsage, QuotaCertainty } from '../quota-contract.ts';
+import { ContentRows } from './content-rows.ts';
 import { GarbageRows } from './garbage-rows.ts';
 import { inDigestOrder } from './digest-order.ts';
 import { SqliteIndexReader } from './index-reader.ts';
@@ -32,6 +33,7 @@ const SLICE_ROWS = 500;
 export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter {
   #rows: IndexRows;
   #garbage: GarbageRows;
+  #contents: ContentRows;
   #damaged: SqliteDamage;
   #entriesByTag: StatementSync;
   #entriesByDigest: StatementSync;
@@ -49,6 +51,7 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
     super(db);
     this.#rows = new IndexRows(db);
     this.#garbage = new GarbageRows(db);
+    this.#contents = new ContentRows(db);
     this.#damaged = new SqliteDamage(db, (work) => this.#rows.transaction(work));
     const entries = `SELECT e.position, e.digest, e.tag, e.json FROM repositories r JOIN entries e`;
     this.#entriesByTag = db.prepare(`${entries} INDEXED BY entries_by_tag
@@ -226,6 +229,10 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
 
   async pageBlobHolders(digest: Digest, page: PageOptions): Promise<RepoName[]> {
     return this.#holdersOf.all(digest, page.after, page.limit).map((row) => row.repo as RepoName);
+  }
+
+  async listContents(repo: RepoName, page: PageOptions): Promise<Digest[]> {
+    return this.#contents.list(repo, this.#rows.idOf(repo), page);
   }
 
   // --- damage ---
