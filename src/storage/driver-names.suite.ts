@@ -45,10 +45,12 @@ export function sharingCases(driverTest: Case): void {
     if (shared.some(({ status }) => status === 'rejected')) return;
     assert.equal(new Set((await seen()).map((stat) => stat?.fingerprint)).size, 1);
     assert.deepEqual(new Set((await seen()).map((stat) => stat?.names)), new Set([3]));
+    assert.equal(new Set((await seen()).map((stat) => stat?.identity)).size, 1);
     await place.put('two', 'content');
     await driver.delete(place.path('three'), { durable: false });
     const [one, two] = await seen();
     assert.notEqual(one?.fingerprint, two?.fingerprint);
+    assert.ok(one?.identity === undefined || one.identity !== two?.identity);
     assert.deepEqual([one?.names, two?.names], [1, 1]);
   });
 }

@@ -24,7 +24,11 @@ import { freshState, readScrubState } from './scrub-state.ts';
 import type { ScrubState } from './scrub-state.ts';
 
 const SILENT = pino({ level: 'silent' });
-const repos = ['a', 'a/b', 'a-b', 'c/d/e', 'f'].map(parseRepoName);
+const A = parseRepoName('a');
+const AB = parseRepoName('a/b');
+const CDE = parseRepoName('c/d/e');
+const F = parseRepoName('f');
+const repos: readonly RepoName[] = [A, AB, parseRepoName('a-b'), CDE, F];
 const LAYER = Buffer.from('a layer that all share '.repeat(2000));
 const CONFIG = Buffer.from('{"os":"linux"}');
 
@@ -123,14 +127,15 @@ describe('a scrub', { timeout: 60_000 }, () => {
   });
 
   test('finds damage of every kind, in every name, and says which images it is in', async () => {
-    const pushed = [];
-    for (const repo of repos) pushed.push(await pushImage(repo));
-    const [a, ab, , cde, f] = repos as [RepoName, RepoName, RepoName, RepoName, RepoName];
-    await rot(fileOf(a, digestOf(LAYER)));
-    await truncate(fileOf(ab, pushed[1]?.image as Digest), 5);
-    await rot(fileOf(cde, pushed[3]?.index as Digest));
-    await rm(fileOf(f, digestOf(CONFIG)));
-    await opened.index.removeBlobs(f, [digestOf(CONFIG)]);
+    const pushed = new Map<RepoName, Awaited<ReturnType<typeof pushImage>>>();
+    for (const repo of repos) pushed.set(repo, await pushImage(repo));
+    const [ofAb, ofCde] = [pushed.get(AB), pushed.get(CDE)];
+    assert.ok(ofAb && ofCde);
+    await rot(fileOf(A, digestOf(LAYER)));
+    await truncate(fileOf(AB, ofAb.image), 5);
+    await rot(fileOf(CDE, ofCde.index));
+    await rm(fileOf(F, digestOf(CONFIG)));
+    await opened.index.removeBlobs(F, [digestOf(CONFIG)]);
     const { counts } = await scrub();
     // The missing config is mended by the others.
     assert.equal(counts.mended, 1);
@@ -164,7 +169,7 @@ describe('a scrub', { timeout: 60_000 }, () => {
   });
 
   test('looks at files that no manifest names, and forgets damage of what is gone', async () => {
-    const [repo] = repos as [RepoName];
+    const repo = A;
     await pushImage(repo);
     const stray = digestOf(Buffer.from('nobody knows this'), 'sha512');
     await pushBlob(repo, Buffer.from('nobody knows this'), stray);
@@ -177,7 +182,7 @@ describe('a scrub', { timeout: 60_000 }, () => {
   });
 
   test('says of a file that is no manifest, and of an index.json that is none', async () => {
-    const [repo, other] = repos as [RepoName, RepoName];
+    const [repo, other] = [A, AB];
     await pushImage(repo);
     await pushImage(other);
     const text = Buffer.from('{"schemaVersion":2,"layers":7}');
@@ -241,7 +246,7 @@ describe('a scrub', { timeout: 60_000 }, () => {
 
   test('crosses pushes and deletes of what it looks at', async () => {
     for (const repo of repos) await pushImage(repo);
-    await rot(fileOf(repos[0] as RepoName, digestOf(LAYER)));
+    await rot(fileOf(A, digestOf(LAYER)));
     let stop = false;
     const traffic = (async () => {
       while (!stop) for (const repo of repos.slice(1)) await pushImage(repo);
@@ -249,7 +254,7 @@ describe('a scrub', { timeout: 60_000 }, () => {
     for (let round = 0; round < 5; round += 1) await scrub();
     stop = true;
     await traffic;
-    await pushImage(repos[0] as RepoName);
+    await pushImage(A);
     const { counts } = await scrub();
     assert.deepEqual([counts.failed, counts.affected], [0, 0]);
     for (const repo of repos) assert.deepEqual(await readFile(fileOf(repo, digestOf(LAYER))), LAYER);
@@ -273,7 +278,7 @@ describe('the job of a scrub', { timeout: 60_000 }, () => {
   }
 
   test('notes how far it is and when it ended, and waits for its interval over restarts', async () => {
-    await pushImage(repos[0] as RepoName);
+    await pushImage(A);
     const first = await runJob(() => 1000);
     assert.match(first.result.summary, /^4 contents of 1 repositories, \d+ bytes read, 0 damaged/);
     const [store] = opened.storage.stores;
