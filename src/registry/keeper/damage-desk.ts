@@ -35,6 +35,7 @@ export interface DamageParts {
 export type Verdict = 'sound' | 'damaged' | 'changing' | 'absent';
 
 const PAGE = 500;
+const ATTEMPTS_MAX = 3;
 /** A content up to this size is read while a request waits; a larger one is read afterwards. */
 const AT_ONCE_BYTES_MAX = 16 * 1024 * 1024;
 
@@ -91,9 +92,17 @@ export class DamageDesk {
     const key = `${repo} ${digest}`;
     const running = this.#looks.get(key);
     if (running !== undefined) return running;
-    const look = this.#examine(repo, digest, onRead).finally(() => this.#looks.delete(key));
+    const look = this.#rested(repo, digest, onRead).finally(() => this.#looks.delete(key));
     this.#looks.set(key, look);
     return look;
+  }
+
+  /** A file that was replaced while it was looked at is looked at again. */
+  async #rested(repo: RepoName, digest: Digest, onRead: ReadPacer): Promise<Verdict> {
+    for (let attempt = 1; ; attempt += 1) {
+      const verdict = await this.#examine(repo, digest, onRead);
+      if (verdict !== 'changing' || attempt === ATTEMPTS_MAX) return verdict;
+    }
   }
 
   async #examine(repo: RepoName, digest: Digest, onRead: ReadPacer): Promise<Verdict> {
@@ -107,14 +116,13 @@ export class DamageDesk {
       return 'absent';
     }
     if (found.state === 'damaged') {
-      await this.#note(repo, digest, found);
-      return 'damaged';
+      return (await this.#note(repo, digest, found)) ? 'damaged' : 'changing';
     }
     // Its bytes are right: a size that says otherwise was given by somebody who was wrong.
     const blob = await index.findBlob(repo, digest);
     if (blob !== null && blob.sizeBytes !== found.stat.sizeBytes)
       await index.addBlobs(repo, [{ digest, sizeBytes: found.stat.sizeBytes }]);
-    if ((await index.findDamage(repo, digest)) !== null) await this.#standsAgain(repo, digest);
+    if ((await index.findDamage(repo, digest)) !== null) await this.#standsAgain(repo, digest, found.stat);
     return 'sound';
   }
 
@@ -126,11 +134,12 @@ export class DamageDesk {
     return entries.length > 0 || isBlobInUse(index, repo, digest);
   }
 
-  /** Notes damage of a file for every repository that has a name of it. */
-  async #note(repo: RepoName, digest: Digest, found: Extract<Examined, { state: 'damaged' }>): Promise<void> {
+  /** Notes damage of a file for every repository that has a name of it; `false`: it is another file by now. */
+  #note(repo: RepoName, digest: Digest, found: Extract<Examined, { state: 'damaged' }>): Promise<boolean> {
     const { index, records, sharing, report, nowMs } = this.#parts;
     const { kind, detail, stat } = found;
-    await sharing.exclusively(repo, digest, async () => {
+    return sharing.exclusively(repo, digest, async () => {
+      if (!(await this.#isStill(repo, digest, stat))) return false;
       const foundMs = nowMs();
       for await (const holders of this.#sharers(repo, digest, stat)) {
         const rows = holders.map(({ name, version }) => ({
@@ -148,7 +157,14 @@ export class DamageDesk {
         for (const row of fresh)
           report(row.repo, digest, `the stored content is damaged (${kind}): ${detail}`);
       }
+      return true;
     });
+  }
+
+  /** Whether nobody changed a file since it was looked at. */
+  async #isStill(repo: RepoName, digest: Digest, stat: FileStat | null): Promise<boolean> {
+    const now = await reachableStat(this.#parts.storage.repository(repo), digest);
+    return versionOf(now) === versionOf(stat);
   }
 
   async #isNews({ repo, digest, version, kind }: DamageRow): Promise<boolean> {
@@ -192,7 +208,7 @@ export class DamageDesk {
       await onRead(bytes);
     };
     const mended = await this.#mending.mend(repo, digest, pacer);
-    if (mended) await this.#standsAgain(repo, digest);
+    if (mended) this.#mendOthersLater(repo, digest);
     return mended;
   }
 
@@ -209,6 +225,10 @@ export class DamageDesk {
     const [any] = await this.#parts.index.listDamagedCopies(digest, { after: '', limit: 1 });
     if (any === undefined) return;
     await this.#clear(repo, digest);
+    this.#mendOthersLater(repo, digest);
+  }
+
+  #mendOthersLater(repo: RepoName, digest: Digest): void {
     this.#later({ repo, digest }, () =>
       this.#mending.mendOthers(repo, digest, () => this.#stopping.signal.throwIfAborted()),
     );
@@ -222,9 +242,11 @@ export class DamageDesk {
   }
 
   /** As `replaced`, for bytes that were found to be sound again. */
-  async #standsAgain(repo: RepoName, digest: Digest): Promise<void> {
+  async #standsAgain(repo: RepoName, digest: Digest, stat: FileStat): Promise<void> {
     const { changes, sharing } = this.#parts;
-    await sharing.exclusively(repo, digest, () => this.replaced(repo, digest));
+    await sharing.exclusively(repo, digest, async () => {
+      if (await this.#isStill(repo, digest, stat)) await this.replaced(repo, digest);
+    });
     // What a manifest says is not known while it is damaged.
     await changes.change(repo, { kind: 'refresh', unread: digest });
   }

@@ -20,7 +20,7 @@ export interface MendingParts {
 /** What mending tells the list of damage. */
 export interface DamageNotes {
   /** A copy that was to mend another is damaged itself. */
-  note(repo: RepoName, digest: Digest, found: Extract<Examined, { state: 'damaged' }>): Promise<void>;
+  note(repo: RepoName, digest: Digest, found: Extract<Examined, { state: 'damaged' }>): Promise<boolean>;
   /** Sound bytes are in the place; called under the lock of the digest. */
   mended(repo: RepoName, digest: Digest): Promise<void>;
 }
