@@ -11,6 +11,7 @@ import type { PlacedAuthenticator } from './identification.ts';
 import { SignInMemory } from './passwords/sign-in-memory.ts';
 import { openSharedMethods } from './shared-methods.ts';
 import type { SharedMethods } from './shared-methods.ts';
+import { tellingSignIns } from './told-sign-ins.ts';
 import { TokenEndpoint } from './token/token-endpoint.ts';
 
 export { ANONYMOUS } from './contract.ts';
@@ -66,7 +67,8 @@ export async function openAccess(
     for (const { method, place, key } of configured) {
       const open = AUTHENTICATORS[method];
       if (open === undefined) throw new StartError(`${key}: this build has no way to sign in by ${method}`);
-      opened.push({ place, authenticator: await open(config, { ...parts, shared }) });
+      const authenticator = await open(config, { ...parts, shared });
+      opened.push({ place, authenticator: tellingSignIns(authenticator, parts.audit, memory) });
     }
     return new ComposedAccess({
       authenticators: opened,

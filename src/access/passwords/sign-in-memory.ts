@@ -17,6 +17,7 @@ export interface WrongCredential {
 
 const WRONG_MAX = 10_000;
 const HEADERS_MAX = 10_000;
+const TOLD_MAX = 10_000;
 
 /**
  * What was verified a short while ago, for one process. It outlives the opening of a configuration: a changed policy
@@ -28,6 +29,9 @@ export class SignInMemory {
   /** Which right credentials stood in a header, both by their tags: reading a header takes as long as the rest. */
   readonly headers = new WeightedLru<string, string>(HEADERS_MAX);
   readonly wrong = new WeightedLru<string, WrongCredential>(WRONG_MAX);
+
+  /** Sign-ins by what comes with every request that the audit log has, and until when they are not told again. */
+  readonly told = new WeightedLru<string, number>(TOLD_MAX);
 
   /** Milliseconds that only grow. */
   readonly now: () => number;

@@ -119,6 +119,8 @@ describe('the audit log', { timeout: 120_000 }, () => {
     const { apiKey, uuid } = JSON.parse(made.text) as { apiKey: string; uuid: string };
     secrets.push(apiKey);
     assert.equal((await ask('GET', '/v2/a/b/tags/list', basic('alice', apiKey))).status, 404);
+    const byKey = await waitFor(audit, ({ action, object }) => action === 'sign-in' && object === 'apikey');
+    assert.deepEqual([byKey['subject'], byKey['clientIP']], ['alice', '127.0.0.1']);
     // Typed where the name belongs.
     await ask('GET', '/v2/a/b/tags/list', basic(apiKey, 'x'));
     assert.equal((await ask('DELETE', `/zot/auth/apikey?id=${uuid}`, basic('alice', PASSWORD))).status, 200);
