@@ -31,7 +31,7 @@ export class TestClock {
   }
 }
 
-const settings: GcSettings = {
+export const settings: GcSettings = {
   enabled: true,
   delayMs: DELAY_MS,
   manifestDelayMs: DELAY_MS,
