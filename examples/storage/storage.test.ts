@@ -61,6 +61,35 @@ const TESTS: Record<string, (config: Record<string, unknown>) => Promise<void>> 
       rmSync(path.join(folder, 'zot', 'team'), { recursive: true, force: true });
     }
   },
+  'undo.yaml': async (config) => {
+    const server = await startServer({ config });
+    try {
+      const one = await pushManifest(server.url, 'apps/undo', 'latest', 'one');
+      await pushManifest(server.url, 'apps/undo', 'latest', 'two');
+      const text: string[] = [];
+      const io = { stdout: { write: (more: string) => text.push(more) }, stderr: { write: () => true } };
+      assert.equal(await main(['tag', 'restore', server.configFile, 'apps/undo:latest'], 'zot', io), 0);
+      const pulled = await fetch(`${server.url}/v2/apps/undo/manifests/latest`);
+      assert.equal(pulled.headers.get('docker-content-digest'), one);
+      assert.equal(await main(['tag', 'history', server.configFile, 'apps/undo:latest'], 'zot', io), 0);
+      assert.match(text.join(''), /  restored  /);
+      await pushManifest(server.url, 'scratch/undo', 'latest', 'one');
+      const none = await fetch(`${server.url}/v2/scratch/undo/_oci/tag-history/latest`);
+      assert.equal(none.status, 404);
+    } finally {
+      await server.stop();
+    }
+  },
+  'immutable.yaml': async (config) => {
+    const server = await startServer({ config });
+    try {
+      for (const seed of ['one', 'two']) await pushManifest(server.url, 'release/app', 'v1.2.3-rc1', seed);
+      await pushManifest(server.url, 'release/app', 'v1.2.3', 'one');
+      await assert.rejects(pushManifest(server.url, 'release/app', 'v1.2.3', 'two'), /409.*is immutable/s);
+    } finally {
+      await server.stop();
+    }
+  },
   'quotas.yaml': async (config) => {
     const server = await startServer({ config });
     try {
@@ -109,6 +138,25 @@ const TESTS: Record<string, (config: Record<string, unknown>) => Promise<void>> 
     }
   },
 };
+
+/** Pushes an artifact without layers; gives its digest. Throws what the server refused it with. */
+async function pushManifest(url: string, repo: string, tag: string, seed: string): Promise<string> {
+  const empty = Buffer.from('{}');
+  const mediaType = 'application/vnd.oci.image.manifest.v1+json';
+  const config = { mediaType: 'application/vnd.oci.empty.v1+json', digest: digestOf(empty), size: 2 };
+  const upload = `${url}/v2/${repo}/blobs/uploads/?digest=${config.digest}`;
+  assert.equal((await fetch(upload, { method: 'POST', body: empty })).status, 201);
+  const manifest = { schemaVersion: 2, mediaType, config, layers: [], annotations: { seed } };
+  const body = Buffer.from(JSON.stringify(manifest));
+  const put = { method: 'PUT', headers: { 'content-type': mediaType }, body };
+  const answer = await fetch(`${url}/v2/${repo}/manifests/${tag}`, put);
+  if (answer.status !== 201) throw new Error(`${answer.status} ${await answer.text()}`);
+  return digestOf(body);
+}
+
+function digestOf(bytes: Buffer): string {
+  return `sha256:${createHash('sha256').update(bytes).digest('hex')}`;
+}
 
 for (const file of readdirSync(import.meta.dirname).filter((name) => name.endsWith('.yaml'))) {
   test(`${file} does what it says`, { timeout: 60_000 }, async () => {

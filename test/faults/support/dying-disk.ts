@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import type { IndexWriter } from '#metadata';
+import type { History, IndexWriter } from '#metadata';
 import { nodeFileSystem } from '../../../src/storage/drivers/file-system.ts';
 import type { FileSystem, OpenFile } from '../../../src/storage/drivers/file-system.ts';
 
@@ -29,6 +29,9 @@ export const INDEX_CHANGES: readonly string[] = [
   'setCountedPrefixes',
   'setCertainty',
 ];
+
+/** Methods of the history of tags that change it. */
+const HISTORY_CHANGES: readonly string[] = ['append', 'confirm', 'takeBack', 'removeHolds', 'forgetTag'];
 
 /**
  * A process that dies at a chosen call, as far as its disk can tell: from then on no call of the file system or of
@@ -64,14 +67,22 @@ export class DyingDisk implements FileSystem {
 
   /** The index, dying with the disk. */
   index(inner: IndexWriter): IndexWriter {
+    return this.#database(inner, 'index', INDEX_CHANGES);
+  }
+
+  /** The history of tags, dying with the disk. */
+  history(inner: History): History {
+    return this.#database(inner, 'history', HISTORY_CHANGES);
+  }
+
+  #database<Database extends object>(inner: Database, kind: string, changes: readonly string[]): Database {
     return new Proxy(inner, {
       get: (target, name) => {
         const value: unknown = Reflect.get(target, name, target);
         if (typeof value !== 'function' || name === 'close') return value;
         const method = value.bind(target) as (...args: unknown[]) => Promise<unknown>;
-        if (!INDEX_CHANGES.includes(String(name)))
-          return (...args: unknown[]) => this.#read(() => method(...args));
-        return (...args: unknown[]) => this.#change(`index.${String(name)}`, () => method(...args));
+        if (!changes.includes(String(name))) return (...args: unknown[]) => this.#read(() => method(...args));
+        return (...args: unknown[]) => this.#change(`${kind}.${String(name)}`, () => method(...args));
       },
     });
   }

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openIndexForWriting, openRecords } from '#metadata';
-import type { IndexWriter, Records } from '#metadata';
+import type { History, IndexWriter, Records } from '#metadata';
 import { isUnder } from '#oci/repo-prefix';
 import { LocalKeeper, Registry, noHooks, walkStorage } from '#registry';
 import type { Quota } from '#registry';
@@ -36,6 +36,19 @@ export interface OpenOptions {
   readonly quotas?: readonly Quota[];
   /** Stands between the keeper and its index. */
   readonly wrapIndex?: (index: IndexWriter) => IndexWriter;
+  /** Stands between the keeper and the history of tags. */
+  readonly wrapHistory?: (history: History) => History;
+}
+
+/** Records with another history. */
+function withHistory(records: Records, history: History): Records {
+  return new Proxy(records, {
+    get: (target, name) => {
+      if (name === 'history') return history;
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
 }
 
 /** The registry's operations in this process, without HTTP, after the first look at the storage. */
@@ -45,7 +58,9 @@ export async function openRegistry(options: OpenOptions): Promise<OpenedRegistry
   const reports: string[] = [];
   const opened = openIndexForWriting(folder, (reason) => reports.push(`index rebuilt: ${reason}`));
   const index = options.wrapIndex?.(opened) ?? opened;
-  const records = openRecords(folder);
+  const plain = openRecords(folder);
+  const { wrapHistory } = options;
+  const records = wrapHistory === undefined ? plain : withHistory(plain, wrapHistory(plain.history));
   const settings = { durable: options.durable, dedupe: options.dedupe ?? false };
   const subPaths = Object.entries(options.subPaths ?? {}).map(([route, driver]) => ({
     route,
