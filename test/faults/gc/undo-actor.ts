@@ -182,26 +182,29 @@ export class UndoActor {
 
   /** Tags are as they must be, their history tells of it, and what was lost is there to be restored. */
   async require(): Promise<void> {
-    const { index, storage } = this.#collected.opened;
-    const store = storage.repository(REPO);
-    for (const [tag, told] of this.#told) {
-      const row = await index.findManifest(REPO, { kind: 'tag', tag: parseTag(tag) });
-      assert.equal(row?.digest ?? null, this.#tags.has(tag) ? digestOf(this.#tags.get(tag) as number) : null);
-      const range = { beforeMs: Infinity, sinceMs: -1, digest: null, limit: 1000 };
-      const { events = [] } = (await this.#keeper.listTagEvents(REPO, parseTag(tag), range)) ?? {};
-      const found = events.map(({ kind, digest }) => ({ kind, piece: pieceOf(digest) })).toReversed();
-      const wanted = told.map(({ kind, piece }) => ({ kind, piece }));
-      // Forgotten when it is gone for long, and begun anew then.
-      if (this.#isForgotten(tag) && found.length === 0) this.#told.set(tag, []);
-      else assert.deepEqual(found, wanted, tag);
-    }
+    for (const tag of this.#told.keys()) await this.#requireTold(tag);
     for (const piece of this.#tags.values()) await this.#requireWhole(piece);
+    const store = this.#collected.opened.storage.repository(REPO);
     for (const piece of this.#lost.keys()) {
       if (!this.#isPromised(piece)) continue;
       for (const digest of everythingOf(piece))
         assert.ok(await store.statBlob(digest), `${piece}: ${digest}`);
     }
     if (this.#nowMs < this.#signatureUntilMs) assert.ok(await this.#isStored(SIGNATURE), 'the signature');
+  }
+
+  async #requireTold(name: string): Promise<void> {
+    const tag = parseTag(name);
+    const row = await this.#collected.opened.index.findManifest(REPO, { kind: 'tag', tag });
+    const named = this.#tags.get(name);
+    assert.equal(row?.digest, named === undefined ? undefined : digestOf(named), name);
+    const range = { beforeMs: Infinity, sinceMs: -1, digest: null, limit: 1000 };
+    const page = await this.#keeper.listTagEvents(REPO, tag, range);
+    const found = (page?.events ?? []).map(({ kind, digest }) => ({ kind, piece: pieceOf(digest) }));
+    const told = (this.#told.get(name) ?? []).map(({ kind, piece }) => ({ kind, piece }));
+    // Forgotten when it is gone for long, and begun anew then.
+    if (this.#isForgotten(name) && found.length === 0) this.#told.set(name, []);
+    else assert.deepEqual(found.toReversed(), told, name);
   }
 
   async #requireWhole(piece: number): Promise<void> {
