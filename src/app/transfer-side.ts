@@ -18,6 +18,7 @@ import { controlSocketPath } from '../control/socket-path.ts';
 import { RemoteKeeper } from '../processes/remote-keeper.ts';
 import { openStorage } from './folder.ts';
 import { openKeeperSide } from './keeper-side.ts';
+import { isUnderQuota } from './quotas.ts';
 import { openServingIndex, spaceLimitOf } from './serving-side.ts';
 
 export interface TransferSide {
@@ -111,6 +112,7 @@ function sideOf(
     keeper,
     hooks: noHooks(),
     spaceLimit: spaceLimitOf(config),
+    isUnderQuota: (repo) => isUnderQuota(config, repo),
     readOnly: config.storage.readOnly,
     // Uploads of a command are nobody else's, and end with it.
     uploadKey: randomBytes(32),

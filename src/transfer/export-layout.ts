@@ -1,6 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
+import { RegistryError } from '#oci/errors';
 import type { RepoName } from '#oci/repo-name';
 import { ArchiveSink } from './archive-sink.ts';
 import { streamSink, writeWhole } from './archive-output.ts';
@@ -9,7 +10,8 @@ import type { ExportParts, Selection } from './export-selection.ts';
 import { ExportWalk } from './export-walk.ts';
 import { FolderSink } from './folder-sink.ts';
 import { layoutAt } from './layout-folder.ts';
-import { TransferRefusal } from './refusal.ts';
+import { TransferRefusal, printable } from './refusal.ts';
+import { isOfContent } from './take-roots.ts';
 import type { Tally } from './tally.ts';
 import type { ByteSink } from './tar-writer.ts';
 
@@ -36,8 +38,20 @@ export async function exportLayouts(parts: ExportParts, order: ExportOrder, tall
     return writeWhole(target, (write) => toArchive(parts, order, { tally, write }));
   const [only, second] = selections === 'all' ? [] : selections;
   if (only !== undefined && second === undefined) return toFolder(parts, { ...order, tally }, only, target);
-  for await (const selection of eachOf(parts, selections))
-    await toFolder(parts, { ...order, tally }, selection, join(target, selection.repo));
+  for await (const selection of eachOf(parts, selections)) {
+    const { repo } = selection;
+    await toFolder(parts, { ...order, tally }, selection, join(target, repo)).catch((error: unknown) => {
+      if (selections !== 'all' || !isOfOne(error)) throw error;
+      // A repository that is not known any more was deleted since it was listed.
+      if (!(error instanceof RegistryError)) tally.skip(repo, printable(error.message));
+    });
+  }
+}
+
+/** Whether an error concerns one repository, so that the others may go well. */
+function isOfOne(error: unknown): error is Error {
+  if (error instanceof RegistryError) return error.code === 'NAME_UNKNOWN';
+  return isOfContent(error);
 }
 
 async function* eachOf(

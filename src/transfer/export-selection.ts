@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { IndexReader } from '#metadata';
 import { isDigest } from '#oci/digest';
 import type { Digest } from '#oci/digest';
@@ -6,9 +7,12 @@ import type { RepoName } from '#oci/repo-name';
 import { storedTag } from '#oci/reference';
 import type { Reference } from '#oci/reference';
 import type { Registry } from '#registry';
-import { descriptorJson, parseIndexFile } from '#storage';
+import { StorageError, descriptorJson, parseIndexFile } from '#storage';
 import type { IndexEntry, RepositoryStore, Storage } from '#storage';
 import { TransferRefusal, printable } from './refusal.ts';
+
+const READS_MAX = 20;
+const READ_AGAIN_MS = 50;
 
 /** What an export works with; nothing is changed. */
 export interface ExportParts {
@@ -68,10 +72,23 @@ export async function selectEntries(
 
 /** The entries of a repository of ours, as its index.json lists them. */
 async function readEntries(store: RepositoryStore): Promise<readonly IndexEntry[]> {
-  const read = await store.readIndex();
+  const read = await settledIndex(store);
   const index = read === null ? 'it is missing' : parseIndexFile(read.bytes);
   if (typeof index !== 'string') return index.entries;
   throw new TransferRefusal(`index.json of ${store.name} cannot be used: ${printable(index)}`);
+}
+
+/** A repository that is pushed to all the time is read between two pushes. */
+async function settledIndex(store: RepositoryStore): ReturnType<RepositoryStore['readIndex']> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await store.readIndex();
+    } catch (error) {
+      if (!(error instanceof StorageError) || error.fault !== 'unavailable' || attempt === READS_MAX)
+        throw error;
+      await pause(READ_AGAIN_MS);
+    }
+  }
 }
 
 function isMeant({ descriptor, tag }: IndexEntry, reference: Reference): boolean {

@@ -64,7 +64,7 @@ export class ExportWalk {
     return [...complete.values()];
   }
 
-  /** Gives the manifests that were carried, those that it lists included; `null` when it was skipped. */
+  /** Gives the manifests that were carried, those that it lists included; `null` when it was skipped or is gone. */
   async #carryOne({ descriptor, tag }: IndexEntry): Promise<Digest[] | null> {
     const reached: Digest[] = [];
     try {
@@ -72,6 +72,10 @@ export class ExportWalk {
       return reached;
     } catch (error) {
       if (!isOfContent(error) || this.#parts.sink.isBroken) throw error;
+      // Clients go on meanwhile: what they deleted is not missed.
+      const { digest } = descriptor;
+      const still = await this.#parts.index.findManifest(this.#repo, { kind: 'digest', digest });
+      if (still === null) return null;
       this.#parts.tally.skip(`${this.#repo} ${tag ?? descriptor.digest}`, printable(error.message));
       return null;
     }

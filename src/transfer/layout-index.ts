@@ -1,3 +1,4 @@
+import { isDigest } from '#oci/digest';
 import type { Digest } from '#oci/digest';
 import { isTag } from '#oci/reference';
 import type { Tag } from '#oci/reference';
@@ -54,12 +55,14 @@ export interface NamedRoots {
 export function rootsOf(entries: readonly IndexEntry[], wanted: readonly Tag[]): NamedRoots {
   const roots = new Map<Digest, { root: Omit<Root, 'tags'>; tags: Set<Tag> }>();
   const problems: string[] = [];
-  for (const { descriptor, tag: name } of entries) {
+  for (const { descriptor, tag } of entries) {
+    // Podman calls an image without a name by a digest.
+    const name = tag === null || isDigest(tag) ? null : tag;
     const { digest, mediaType, sizeBytes } = descriptor;
     const known = roots.get(digest) ?? { root: { digest, mediaType, sizeBytes }, tags: new Set<Tag>() };
     roots.set(digest, known);
-    const tag = name === null ? null : tagOfName(name);
-    if (tag !== null) known.tags.add(tag);
+    const own = name === null ? null : tagOfName(name);
+    if (own !== null) known.tags.add(own);
     else if (name !== null) problems.push(`"${printable(name)}" cannot be a tag: ${digest} has none by it`);
   }
   const all = [...roots.values()].map(({ root, tags }) => ({ ...root, tags: [...tags] }));
@@ -110,6 +113,7 @@ function repositoriesNamed(entries: readonly IndexEntry[]): Set<RepoName> {
 /** `a/b` for `host/a/b:1`; `alpine` for `docker.io/library/alpine:1`, as Docker shows it. */
 function repositoryNamed({ descriptor, tag }: IndexEntry): RepoName | null {
   const full = descriptor.annotations?.[IMAGE_NAME] ?? tag ?? '';
+  if (isDigest(full)) return null;
   const short = full.startsWith(DOCKER_OFFICIAL) ? full.slice(DOCKER_OFFICIAL.length) : full;
   const name = /^(?:(?:[^/]*[.:][^/]*|localhost)\/)?([^:@]+)[:@]/.exec(short)?.[1];
   return name !== undefined && isRepoName(name) ? name : null;

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startProcess, type RunningProcess } from '../support/process.ts';
+import { zotJson } from '../support/run-zot.ts';
 import { debianImage, helloIndex, toolsImage, type Fixture } from './support/fixtures.ts';
 import { findInLayout, isManifest, childrenOf, digestOf, blobFile, readManifest } from './support/layout.ts';
 import { runProgram, skipWithout, type ProgramOutput } from './support/program.ts';
@@ -57,6 +58,23 @@ describe("containerd's ctr", { skip: await skipWithout('containerd') }, () => {
       `docker://${registry.host}/${name}`,
     ]);
   }
+
+  test('imports an archive of "zot export" under its name, and exports one that "zot import" takes', async () => {
+    const hello = await helloIndex();
+    const root = workspace.file('root-of-archives');
+    await mkdir(root);
+    await zotJson('import', root, hello.folder, '--repo', 'team/hello', '--tag', hello.tag);
+    await zotJson('export', root, `team/hello:${hello.tag}`, '--to', workspace.file('hello.tar'));
+    await ctr('images import --all-platforms', workspace.file('hello.tar'));
+    const name = `docker.io/team/hello:${hello.tag}`;
+    const { digest } = await findInLayout(hello.folder, hello.tag);
+    assert.match((await ctr('images ls', `name==${name}`)).stdout, new RegExp(digest));
+    await ctr('images export --all-platforms', workspace.file('back.tar'), name);
+    // The archive says of which repository it is.
+    await rm(path.join(root, 'team'), { recursive: true });
+    await zotJson('import', root, workspace.file('back.tar'));
+    assert.equal((await findInLayout(path.join(root, 'team/hello'), hello.tag)).digest, digest);
+  });
 
   test('pulls and unpacks an image to the bit', async () => {
     const tools = await toolsImage();

@@ -72,6 +72,22 @@ describe('buildah', { skip: await skipWithout('buildah') }, () => {
   });
 });
 
+describe('podman', { skip: await skipWithout('podman') }, () => {
+  test('loads an archive of ours, and one that it saves comes in', async () => {
+    const folders = ['--root', workspace.file('p-root'), '--runroot', workspace.file('p-run')];
+    const podman = (...args: string[]): Promise<{ stdout: string }> =>
+      runProgram('podman', [...folders, '--storage-driver', 'vfs', ...args]);
+    await zotJson('export', root, `team/tools:${tools.tag}`, '--to', workspace.file('for-podman.tar'));
+    await podman('load', '--quiet', '--input', workspace.file('for-podman.tar'));
+    const { stdout } = await podman('images', '--quiet', '--no-trunc');
+    const [id = ''] = stdout.trim().split('\n');
+    await podman('save', '--quiet', '--format', 'oci-archive', '--output', workspace.file('saved.tar'), id);
+    // Saved by its id, it has no name.
+    await zotJson('import', root, workspace.file('saved.tar'), '--repo', 'from/podman', '--tag', 'saved');
+    assert.ok((await findInLayout(`${root}/from/podman`, 'saved')).digest);
+  });
+});
+
 describe('umoci', { skip: await skipWithout('umoci') }, () => {
   test('lists and unpacks a layout of ours', async () => {
     await zotJson('export', root, 'team/tools', '--to', workspace.file('for-umoci'));

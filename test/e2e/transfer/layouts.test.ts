@@ -332,3 +332,38 @@ test('what cannot be done is refused in one line that says how to mend it', asyn
     assert.match(errors, /^Error: [^\n]+\n$/, words.join(' '));
   }
 });
+
+for (const workers of [0, 1, 2]) {
+  const where = workers === 0 ? 'on a folder' : `beside ${workers} serving processes`;
+  test(`a quota holds for imports too, ${where}; what finds no room is named`, async () => {
+    const root = await emptyFolder(at(`quota-${workers}`));
+    const storage = { rootDirectory: root, quotas: [{ prefix: 'small', maxBytes: '2k' }] };
+    const server = workers === 0 ? null : await startServer({ root, config: { storage, http: { workers } } });
+    const config = at(`quota-${workers}.json`);
+    await writeFile(config, JSON.stringify({ storage, http: { address: '127.0.0.1', port: '0' } }));
+    try {
+      const large = manifestOf({
+        config: descriptorOf(plain.config),
+        layers: [descriptorOf(contentOf(Buffer.alloc(5000), 'application/vnd.oci.image.layer.v1.tar'))],
+      });
+      const index = { schemaVersion: 2, manifests: [tagged(large, 'large'), tagged(plain.manifest, 'v1')] };
+      const contents = [
+        ...contentsOf(plain),
+        large,
+        contentOf(Buffer.alloc(5000), 'application/octet-stream'),
+      ];
+      await writeLayout(at(`quota-layout-${workers}`), index, contents);
+      const import_ = ['import', config, at(`quota-layout-${workers}`), '--repo', 'small/app'];
+      const { exitCode, text, errors } = await runZot(...import_);
+      assert.equal(exitCode, 1, errors);
+      assert.match(text, /not imported: \S+ \(large\): the quota of "small" is 2\.0 KiB, of which/);
+      assert.deepEqual(
+        (await indexEntries(path.join(root, 'small/app'))).map(({ tag }) => tag),
+        ['v1'],
+      );
+      await zotJson('import', config, at(`quota-layout-${workers}`), '--repo', 'other');
+    } finally {
+      await server?.stop();
+    }
+  });
+}
