@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { Readable, Writable } from 'node:stream';
+import { Duplex, Readable } from 'node:stream';
+import type { Writable } from 'node:stream';
 import { after, before, test } from 'node:test';
 import { isDigest } from '#oci/digest';
 import { parseRepoName } from '#oci/repo-name';
@@ -53,12 +54,11 @@ after(async () => {
 /** Takes an archive, and does something when the first bytes have come. */
 function archiveTaker(onStart: () => Promise<void>): { target: Writable; bytes: () => Buffer } {
   const pieces: Buffer[] = [];
-  const target = new Writable({
-    write(chunk: Buffer, _encoding, done) {
+  const target = Duplex.from(async (source: AsyncIterable<Buffer>) => {
+    for await (const chunk of source) {
       pieces.push(Buffer.from(chunk));
-      if (pieces.length > 1) return done();
-      void onStart().then(() => done(), done);
-    },
+      if (pieces.length === 1) await onStart();
+    }
   });
   return { target, bytes: () => Buffer.concat(pieces) };
 }
