@@ -1,7 +1,8 @@
 /**
- * R21: everyday load with collection and scrub at work, for as long as one likes. What the server holds (memory, descriptors,
- * files) and how long pulls take must be at the end what it was in the beginning, and what clients no longer need must
- * be gone soon after they stop. `npm run faults -- --only soak --rounds 300` works for an hour, 21600 for three days.
+ * R21: everyday load with collection and scrub at work, for as long as one likes. What the server holds (memory,
+ * descriptors, files) and how long pulls take must be at the end what it was in the beginning, and what clients no
+ * longer need must be gone soon after they stop. `npm run faults -- --only soak --rounds 300` works for an hour or
+ * two, 21600 for more than three days.
  */
 import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
