@@ -12,7 +12,7 @@ import { eventually } from '../support/eventually.ts';
 import { roundsOr } from '../support/settings.ts';
 import { checkFolder } from '../support/zot-check.ts';
 
-const TAGS = roundsOr(1) > 1 ? 20_000 : 4_000;
+const TAGS = roundsOr(1) > 1 ? 10_000 : 4_000;
 const IMAGES = 20;
 /** One tag of so many is kept. */
 const KEPT_EVERY = 100;
