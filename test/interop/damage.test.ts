@@ -25,7 +25,7 @@ function scrub(registry: Registry): Promise<number> {
 /** By a new tag each time: crane sends nothing where the tag names the same manifest already. */
 type Push = (image: Fixture, registry: Registry, tag: string) => Promise<void>;
 
-/** Rots a layer, the config and the manifest of an image in turn, and lets the client push the image again each time. */
+/** Rots a layer, the config and the manifest of an image in turn; the client pushes the image again each time. */
 async function mends(push: Push): Promise<void> {
   const tools = await toolsImage();
   const registry = await openRegistry();
