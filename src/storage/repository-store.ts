@@ -72,9 +72,16 @@ export class RepositoryStore {
   async mountBlob(
     from: RepositoryStore,
     digest: Digest,
-    how: { readonly mustShare?: boolean; readonly sourceIsDurable?: boolean } = {},
+    how: {
+      readonly mustShare?: boolean;
+      readonly sourceIsDurable?: boolean;
+      readonly replaces?: boolean;
+    } = {},
   ): Promise<void> {
-    const options = { ...this.#putOptions(), ...how };
+    const { replaces = false, ...link } = how;
+    // Where equal bytes stand already, either of the two names will do after a power cut.
+    const durable = this.#durable && !(replaces && link.sourceIsDurable === true);
+    const options = { ...this.#putOptions(), ...link, durable };
     await this.#driver.link(blobPath(from.name, digest), blobPath(this.name, digest), options);
   }
 
@@ -115,8 +122,10 @@ export class RepositoryStore {
     }
   }
 
-  placeCopy(copy: BlobCopy, digest: Digest): Promise<void> {
-    return this.#driver.move(copy.path, blobPath(this.name, digest), { durable: this.#durable });
+  /** `replaces`: equal bytes stand there, so that either name will do after a power cut. */
+  placeCopy(copy: BlobCopy, digest: Digest, { replaces = false } = {}): Promise<void> {
+    const durable = this.#durable && !replaces;
+    return this.#driver.move(copy.path, blobPath(this.name, digest), { durable });
   }
 
   async discardCopy(copy: BlobCopy): Promise<void> {

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { FULL_CROWD, SMALL_CROWD, TINY_CROWD, type Crowd } from './fixtures/crowd.ts';
+import { SMALL_CROWD, TINY_CROWD, type Crowd } from './fixtures/crowd.ts';
 import { hasDistribution } from './subjects/distribution.ts';
 
 export const HELP = `npm run bench -- [options]
@@ -15,8 +15,8 @@ Which scenarios
   --rounds <n>           counted turns for each case and registry, after one for warming up (default 3)
   --seconds <s>          length of a turn (default 1); longer turns, less noise
   --huge                 the huge blob is of 10 GB instead of 1; needs 10 GB of disk for each registry
-  --million              the store of very many blobs has 1,000,000 of them in 10,000 repositories instead of 20,000;
-                         needs 5 GB of disk and some minutes to be made
+  --crowd <n>            the store of very many tiny blobs has n repositories of 100 blobs each (default: 20,000
+                         blobs); 10000 makes a million, needs 5 GB of disk and some minutes to be made and first read
 
 Which registries
   --zot <file>           a built executable (dist/zot) instead of the source
@@ -76,7 +76,7 @@ const OPTIONS = {
   rounds: { type: 'string' },
   seconds: { type: 'string' },
   huge: { type: 'boolean' },
-  million: { type: 'boolean' },
+  crowd: { type: 'string' },
   zot: { type: 'string' },
   workers: { type: 'string' },
   subject: { type: 'string', multiple: true },
@@ -113,8 +113,9 @@ export function parseArguments(argv: string[]): Arguments {
   };
 }
 
-function crowdOf({ quick, million }: { quick?: boolean; million?: boolean }): Crowd {
-  if (million === true) return FULL_CROWD;
+function crowdOf({ quick, crowd }: { quick?: boolean; crowd?: string }): Crowd {
+  const repositories = optional(crowd, (text) => numberOf('--crowd', text, { min: 40 }));
+  if (repositories !== null) return { repositories, blobsEach: 100 };
   return quick === true ? TINY_CROWD : SMALL_CROWD;
 }
 

@@ -96,7 +96,7 @@ export class BlobSharing {
       if ((await this.#index.whyAbsent(from.repo, digest)) !== null) return 'changed';
       if ((await this.#index.whyAbsent(repo, digest)) !== null) return 'changed';
       try {
-        await target.mountBlob(source, digest, { mustShare: true, sourceIsDurable });
+        await target.mountBlob(source, digest, { mustShare: true, sourceIsDurable, replaces: true });
       } catch (error) {
         if (!(error instanceof StorageError)) throw error;
         if (error.fault === 'invalid') return 'refused';

@@ -38,7 +38,7 @@ export class DedupeDesk {
     return changes.onBlob(repo, digest, async () => {
       if ((await store.statBlob(digest))?.fingerprint !== copied) return false;
       if ((await index.whyAbsent(repo, digest)) !== null) return false;
-      await store.placeCopy(copy, digest);
+      await store.placeCopy(copy, digest, { replaces: true });
       return true;
     });
   }

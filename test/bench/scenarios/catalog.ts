@@ -25,7 +25,7 @@ const startScenarios: StartScenario[] = [
   },
   {
     store: 'crowd',
-    title: 'very many tiny blobs (--million: 1,000,000 in 10,000 repositories)',
+    title: 'very many tiny blobs (as many as --crowd says)',
     path: `/v2/${numberedRepository(39)}/manifests/t0`,
   },
 ].map(({ store, title, path }) => ({
