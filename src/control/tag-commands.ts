@@ -61,6 +61,7 @@ async function history({ args }: ControlCall, tags: TagDesk): Promise<unknown> {
 
 async function restore(call: ControlCall, tags: TagDesk): Promise<unknown> {
   const { args } = call;
+  requireWritable(call.host);
   const { repo, reference } = imageArgument(args);
   const tag = requireTag(reference);
   const digest = optionalText(args, 'digest');
@@ -80,10 +81,15 @@ async function restore(call: ControlCall, tags: TagDesk): Promise<unknown> {
 
 async function purge(call: ControlCall, tags: TagDesk): Promise<unknown> {
   const { args } = call;
+  requireWritable(call.host);
   const { repo, reference } = imageArgument(args);
   const report = await tags.purge({ repo, reference, by: userOf(args) });
   note(call, 'tag purge', `${repo}@${report.digest}`, report.digest);
   return { repository: repo, ...report };
+}
+
+function requireWritable({ config }: ControlHost): void {
+  if (config.storage.readOnly) throw new ControlRefusal('nothing is changed: storage.readOnly is set');
 }
 
 function note({ host, args }: ControlCall, action: string, object: string, digest: Digest): void {

@@ -1,7 +1,7 @@
 /** What every implementation of the index must do with candidates and tombstones, as a suite of node:test. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { UPLOADS, WHOLE_REPOSITORY } from './garbage-contract.ts';
+import { HELD_SINCE_MS, UPLOADS, WHOLE_REPOSITORY } from './garbage-contract.ts';
 import type { CandidateRow } from './garbage-contract.ts';
 import type { OpenedIndex } from './index-contract.suite.ts';
 import { OTHER, REPO, change, digestOfText, entry, image } from './index-samples.suite.ts';
@@ -50,6 +50,18 @@ export function garbageContract(name: string, open: () => Promise<OpenedIndex>):
       const young = await writer.listCandidates({ beforeMs: 1001.5, after: null, limit: 100 });
       assert.deepEqual([...new Set(young.map(({ sinceMs }) => sinceMs))], [1000, 1001]);
       assert.deepEqual(await writer.listCandidates({ beforeMs: 999, after: null, limit: 100 }), []);
+    });
+
+    garbageTest('keeps the tombstones of what is held, and lists none of them', async ({ writer }) => {
+      const held = { repo: REPO, digest: BLOB, sinceMs: HELD_SINCE_MS, modifiedMs: 5 };
+      await writer.addTombstones([held]);
+      await writer.shiftTimes(10_000);
+      await writer.clampTimes(1);
+      assert.deepEqual(await writer.listTombstones({ beforeMs: Infinity, after: null, limit: 9 }), []);
+      assert.deepEqual(await writer.findTombstone(REPO, BLOB), held);
+      assert.equal(await writer.isTombstoned(REPO, BLOB), true);
+      await writer.addTombstones([{ ...held, sinceMs: 7 }]);
+      assert.equal((await writer.listTombstones({ beforeMs: 7, after: null, limit: 9 })).length, 1);
     });
 
     garbageTest(

@@ -152,6 +152,18 @@ test('the same works on a folder that nobody serves', { timeout: 60_000 }, async
   }
 });
 
+test('a registry that is read only keeps its tags', { timeout: 60_000 }, async () => {
+  const root = path.join(folder, 'offline');
+  const server = await startServer({ root, config: { storage: { undo: '1h', readOnly: true } } });
+  try {
+    await refused(/readOnly/, 'restore', server.configFile, 'app:v1');
+    await refused(/readOnly/, 'purge', server.configFile, 'app:v1', '--yes');
+    assert.equal(kinds(await told<Story>('history', server.configFile, 'app:v1'))[0], 'restored');
+  } finally {
+    await server.stop();
+  }
+});
+
 test('what makes no sense is refused in one line', { timeout: 60_000 }, async () => {
   const root = path.join(folder, 'refusals');
   const server = await startServer({ root, config: { storage: { undo: '1h' } } });

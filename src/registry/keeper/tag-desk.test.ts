@@ -4,6 +4,7 @@ import { HELD_SINCE_MS } from '#metadata';
 import type { Digest } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
 import { parseTag } from '#oci/reference';
+import { parseRepoName } from '#oci/repo-name';
 import {
   childOf,
   openKeeper,
@@ -107,6 +108,17 @@ describe('the history of a tag', () => {
     assert.equal(await stands(one.digest), false);
     assert.deepEqual(await opened.records.history.listHeld(opened.repo, { after: '', limit: 9 }), []);
     assert.deepEqual(await opened.records.history.listEvents(opened.repo, V1, ALL), []);
+  });
+
+  test('follows a repository to another name', async () => {
+    const one = await image(['v1']);
+    await image(['v1']);
+    const other = parseRepoName('unit/renamed');
+    await opened.keeper.tags.forgetEvents(other);
+    await opened.keeper.tags.moveRepository(opened.repo, other);
+    assert.equal((await opened.keeper.listTagEvents(other, V1, ALL))?.events.length, 2);
+    assert.equal((await story()).length, 0);
+    assert.equal(await opened.keeper.tags.isHeld(other, one.digest), true);
   });
 
   test('judges what was pending when the process died by the tags as they are', async () => {

@@ -69,6 +69,23 @@ export class TagDesk {
     return this.#parts.history.listHeld(repo, page);
   }
 
+  /** Ends the history of a name that another repository is about to take over. */
+  async forgetEvents(repo: RepoName): Promise<void> {
+    await this.#parts.tagHistory.flush();
+    await this.#parts.history.forgetEvents(repo);
+  }
+
+  /**
+   * Takes history and holds of a repository over to another name, whose own history has ended. While neither changes;
+   * after a process that died in the middle it is to be called again.
+   */
+  async moveRepository(from: RepoName, to: RepoName): Promise<void> {
+    const { changes, tagHistory, history } = this.#parts;
+    if (await tagHistory.isInDoubt(from)) await changes.change(from, { kind: 'refresh' });
+    await tagHistory.flush();
+    await history.moveRepository(from, to);
+  }
+
   /** Whether anything is held anywhere. */
   async holdsAny(): Promise<boolean> {
     return (await this.listHolds({ beforeMs: Infinity, after: null, limit: 1 })).length > 0;
