@@ -48,6 +48,8 @@ const PROGRESS_MS = 2000;
 /** `zot export`: copies images into layouts and archives. Exit code 1 when something could not be exported. */
 export function exportCommand(args: ExportArguments, io: CommandIo): Promise<number> {
   const work = (side: TransferSide, tally: Tally): Promise<void> => {
+    if (args.to === '-' && process.stdout.isTTY)
+      throw new TransferRefusal('an archive is not for a terminal: pipe it, or name a file by --to');
     const selections = args.all ? 'all' : parseSelections(args.images);
     const target = args.to === '-' ? process.stdout : args.to;
     return exportLayouts(side, { selections, target, referrers: args.referrers }, tally);
@@ -60,6 +62,8 @@ export function exportCommand(args: ExportArguments, io: CommandIo): Promise<num
 /** `zot import`: brings layouts and archives in. Exit code 1 when something could not be imported. */
 export function importCommand(args: ImportArguments, io: CommandIo, stdin: Readable): Promise<number> {
   const work = (side: TransferSide, tally: Tally): Promise<void> => {
+    if (args.source === '-' && 'isTTY' in stdin && stdin.isTTY === true)
+      throw new TransferRefusal('standard input is a terminal: pipe an archive in');
     const source = args.source === '-' ? stdin : args.source;
     return importLayouts({ ...side, tally }, { source, repo: repoOf(args.repo), tags: args.tags.map(tagOf) });
   };
