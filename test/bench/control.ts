@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { askServer } from '../../src/control/control-client.ts';
 import { controlSocketPath } from '../../src/control/socket-path.ts';
@@ -26,6 +28,18 @@ export async function sweep(root: string, options: { readonly full: boolean }): 
   const [store] = stores;
   if (store === undefined) throw new Error('the sweep reported nothing');
   return store;
+}
+
+/** Reads all stored bytes; given up when the signal says so, as by a user who goes away. */
+export async function scrub(root: string, signal: AbortSignal): Promise<void> {
+  const socket = connect(controlSocketPath(join(root, '_zot')));
+  const over = once(socket, 'close');
+  const giveUp = (): void => void socket.destroy();
+  signal.addEventListener('abort', giveUp);
+  socket.write(`${JSON.stringify({ command: 'scrub.run', args: {} })}\n`);
+  socket.resume();
+  await over;
+  signal.removeEventListener('abort', giveUp);
 }
 
 export async function jobs(root: string): Promise<JobView[]> {

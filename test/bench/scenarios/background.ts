@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { storeFolder } from '../bench.ts';
 import type { Bench } from '../context.ts';
-import { jobs, sweep } from '../control.ts';
+import { jobs, scrub, sweep } from '../control.ts';
 import { duplicatesIn } from '../fixtures/crowd.ts';
 import { numberedRepository } from '../fixtures/stores.ts';
 import { Connection } from '../load/connection.ts';
@@ -36,6 +36,12 @@ export const WORKS: readonly BackgroundWork[] = [
     name: 'collection of everything',
     async run(root, signal) {
       while (!signal.aborted) await sweep(root, { full: true });
+    },
+  },
+  {
+    name: 'scrub',
+    async run(root, signal) {
+      while (!signal.aborted) await scrub(root, signal);
     },
   },
 ];

@@ -155,6 +155,13 @@ describe('a folder of zot', { timeout: 120_000 }, () => {
     assert.deepEqual(await contents(), before);
   });
 
+  test('is scrubbed: all that is left is sound', async () => {
+    const { exitCode, text, errors } = await zot('scrub', path.join(folder, 'config.json'), '--json');
+    assert.equal(exitCode, 0, errors);
+    const { affectedImages, damage } = JSON.parse(text) as { affectedImages: object[]; damage: object[] };
+    assert.deepEqual([affectedImages, damage], [[], []]);
+  });
+
   test('keeps its shared files shared, and one that is damaged is named everywhere', async () => {
     const names = ['team/web', 'team/web/nested', 'team/stale'].map((repo) =>
       hand.fileOf(repo, shapes.base.digest),
@@ -182,5 +189,16 @@ describe('a folder of zot', { timeout: 120_000 }, () => {
       assert.equal(answer.status, 201);
       assert.deepEqual((await served.request('GET', target)).body, shapes.base.bytes);
     });
+    // What another repository has whole is mended; what was cut off here alone is named.
+    await truncate(hand.fileOf('team/web', web.manifest.digest), 10);
+    await truncate(hand.fileOf('team/web', signature.blobs[1]?.digest ?? ''), 3);
+    const scrubbed = await zot('scrub', root, '--json');
+    assert.equal(scrubbed.exitCode, 2);
+    const { affectedImages } = JSON.parse(scrubbed.text) as { affectedImages: { tag: string }[] };
+    assert.deepEqual(
+      affectedImages.map(({ tag }) => tag),
+      [sigTag],
+    );
+    assert.deepEqual(await readFile(hand.fileOf('team/web', web.manifest.digest)), web.manifest.bytes);
   });
 });
