@@ -60,6 +60,17 @@ export function openDatabases(
   }
 }
 
+/** Carries on renames and removals of repositories that a process left half done. */
+export async function resumeMoves(keeper: LocalKeeper, logger: Logger): Promise<void> {
+  for (const { repo, target } of await keeper.repositories.resume())
+    logger.warn(
+      { component: 'storage', repository: repo, ...(target === null ? {} : { target }) },
+      target === null
+        ? 'a removal that was cut short is complete'
+        : 'a rename that was cut short is complete',
+    );
+}
+
 export interface WalkParts {
   readonly storage: Storage;
   readonly index: IndexWriter;

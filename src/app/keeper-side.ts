@@ -19,6 +19,7 @@ import {
   addQuotaCommands,
   addTagCommands,
   addRetentionCommands,
+  addRepoCommands,
   addTaskCommands,
   backgroundJobs,
   changeTasks,
@@ -27,7 +28,7 @@ import {
 import type { ControlHost } from '#control';
 import { tagRules } from './tag-rules.ts';
 import { ExtensionJobs } from './extension-jobs.ts';
-import { openDatabases, openStorage, ownFolder, walk } from './folder.ts';
+import { openDatabases, openStorage, ownFolder, resumeMoves, walk } from './folder.ts';
 import { countQuotas, quotasOf } from './quotas.ts';
 
 /** Background tasks at once, where the configuration leaves it open; each keeps to its share of the time. */
@@ -91,6 +92,7 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
   });
   await keeper.damage.join();
   keeper.tags.use(tagRules(config, storage));
+  await resumeMoves(keeper, logger);
   const stopping = new AbortController();
   const serving = options.serving ?? true;
   const counting = await keeper.quotas.open(
@@ -148,6 +150,7 @@ function controlCommands(): ControlCommands {
   addQuotaCommands(commands);
   addTagCommands(commands);
   addRetentionCommands(commands);
+  addRepoCommands(commands);
   return commands;
 }
 

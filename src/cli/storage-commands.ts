@@ -124,4 +124,32 @@ const scrub: Command = {
   },
 };
 
-export const storageCommands: readonly Command[] = [gc, scrub, quota, tag, tasks];
+const repo: Command = {
+  name: 'repo',
+  summary: 'Delete or rename a whole repository.',
+  description: [
+    'delete removes a repository with all its tags, manifests and blobs. rename gives it another name: readers see the',
+    'old name or the new one, never half of both, and tags, download counts and times go along. The new name must be',
+    'free and in the same store. Uploads under way in the repository are ended.',
+    'It asks before it does so; --yes answers for scripts. A running server goes on serving.',
+  ].join('\n'),
+  args: [
+    { name: 'action', required: true, help: 'delete or rename.' },
+    { name: 'config', required: true, help: 'The configuration of the server, or its storage folder.' },
+    { name: 'name', required: true, help: 'The repository.' },
+    { name: 'new-name', required: false, help: 'For rename: the new name.' },
+  ],
+  flags: [{ name: 'yes', short: 'y', help: 'Do not ask.' }, json],
+  examples: [
+    'zot repo delete config.json team/old-app',
+    'zot repo rename config.json team/app team/web --yes',
+  ],
+  async run(call, io) {
+    const { repoCommand } = await import('./repo.ts');
+    const [action = '', path = '', name = '', newName = ''] = call.positionals;
+    const flags = { yes: call.isSet('yes'), json: call.isSet('json') };
+    return repoCommand({ action, target: path, name, newName, ...flags }, io, process.stdin);
+  },
+};
+
+export const storageCommands: readonly Command[] = [gc, scrub, quota, repo, tag, tasks];

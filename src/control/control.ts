@@ -11,4 +11,5 @@ export type { ServedStorage } from './storage-commands.ts';
 export { addQuotaCommands } from './quota-commands.ts';
 export { addTagCommands } from './tag-commands.ts';
 export { addRetentionCommands } from './retention-commands.ts';
+export { addRepoCommands } from './repo-commands.ts';
 export { addTaskCommands } from './task-commands.ts';

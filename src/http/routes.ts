@@ -7,6 +7,7 @@ import { getCatalog, getReferrers, getTags } from './v2/lists.ts';
 import { deleteManifest, getManifest, headManifest, putManifest } from './v2/manifests.ts';
 import { QUOTAS_URL, getQuotas } from './zot/quotas.ts';
 import { getTagHistory, keepsHistory } from './v2/tag-history.ts';
+import { REPOSITORY_URL, RENAME_URL, deleteRepository, renameRepository } from './zot/repositories.ts';
 import { deleteUpload, getUpload, patchUpload, postUpload, putUpload } from './v2/uploads.ts';
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -54,6 +55,8 @@ export const ROUTES: readonly Route[] = [
   { method: 'GET', url: '/v2/_catalog', permission: 'anyone', handler: getCatalog },
   { method: 'GET', url: '/v2/_oci/ext/discover', permission: 'anyone', handler: getDiscover },
   { method: 'GET', url: QUOTAS_URL, permission: 'anyone', handler: getQuotas, isConfigured: hasQuotas },
+  { method: 'DELETE', url: REPOSITORY_URL, permission: 'anyone', handler: deleteRepository },
+  { method: 'POST', url: RENAME_URL, permission: 'anyone', handler: renameRepository },
   { method: 'GET', url: '/v2/:name/tags/list', permission: 'read', handler: getTags },
   { method: 'GET', url: '/v2/:name/referrers/:digest', permission: 'read', handler: getReferrers },
   {

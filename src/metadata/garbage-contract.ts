@@ -58,6 +58,8 @@ export interface Garbage {
   }): Promise<TombstoneRow[]>;
   findTombstone(repo: RepoName, digest: Digest): Promise<TombstoneRow | null>;
   removeTombstones(repo: RepoName, digests: readonly Digest[]): Promise<void>;
+  /** Marks the blobs of another repository as those of this one are marked. */
+  copyTombstones(repo: RepoName, to: RepoName): Promise<void>;
   /** Takes the tombstones of a repository away from what its manifests refer to. */
   reviveReferenced(repo: RepoName): Promise<void>;
 }

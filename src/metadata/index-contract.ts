@@ -144,6 +144,12 @@ export interface IndexWriter extends IndexReader, Garbage, DamageList, QuotaCoun
   /** Changes a repository's state alone. */
   setState(repo: RepoName, state: RepositoryState): Promise<void>;
   removeRepository(repo: RepoName): Promise<void>;
+  /**
+   * Gives a repository another name, with the state of its file there; one that had that name ends. Readers see it
+   * under the one name or the other. Its blobs are not touched: they hang on names. What it needs of those of its new
+   * name is not about to be removed any more. Gives whether there was such a repository.
+   */
+  renameRepository(repo: RepoName, name: RepoName, state: RepositoryState): Promise<boolean>;
   addBlobs(repo: RepoName, blobs: readonly BlobRow[]): Promise<void>;
   removeBlobs(repo: RepoName, digests: readonly Digest[]): Promise<void>;
 

@@ -66,6 +66,7 @@ export type {
   PushRecord,
   Records,
 } from './records-contract.ts';
+export type { RepositoryMove, RepositoryMoves } from './repository-changes-contract.ts';
 export { heldByZot, lockFolder } from './sqlite/folder-lock.ts';
 export type { FolderLock } from './sqlite/folder-lock.ts';
 

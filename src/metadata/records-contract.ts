@@ -9,6 +9,7 @@ import type { Tag } from '#oci/reference';
 import type { Accounts } from './accounts-contract.ts';
 import type { DamageList } from './damage-contract.ts';
 import type { History } from './history-contract.ts';
+import type { RepositoryMoves } from './repository-changes-contract.ts';
 
 export interface PullCount {
   readonly repo: RepoName;
@@ -47,6 +48,8 @@ export interface Records {
   readonly damage: DamageList;
   /** The history of tags, in the same file. */
   readonly history: History;
+  /** Whole repositories that are being renamed or removed. */
+  readonly moves: RepositoryMoves;
   /** Adds counts gathered since the last call. */
   addPulls(counts: readonly PullCount[]): Promise<void>;
   addPushes(pushes: readonly PushRecord[]): Promise<void>;

@@ -14,6 +14,8 @@ const METHODS: ReadonlySet<WireMethod> = new Set<WireMethod>([
   'releaseUpload',
   'reserveUpload',
   'quotaStatus',
+  'removeRepository',
+  'renameRepository',
   'finishUpload',
   'noteUploads',
   'cancelUpload',

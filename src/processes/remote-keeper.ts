@@ -86,6 +86,14 @@ export class RemoteKeeper implements Keeper {
     return this.#call('quotaStatus', []);
   }
 
+  removeRepository(...args: Args<'removeRepository'>): Promise<Result<'removeRepository'>> {
+    return this.#call('removeRepository', args);
+  }
+
+  renameRepository(...args: Args<'renameRepository'>): Promise<Result<'renameRepository'>> {
+    return this.#call('renameRepository', args);
+  }
+
   noteUploads(...args: Args<'noteUploads'>): Promise<void> {
     return this.#call('noteUploads', args);
   }

@@ -9,7 +9,13 @@ import type { RepoName } from '#oci/repo-name';
 import type { Storage } from '#storage';
 import { Freshness } from './freshness.ts';
 import type { Hooks } from './hooks.ts';
-import type { Keeper, PushRights, TagEventPage, TagEventRange } from './keeper/keeper-contract.ts';
+import type {
+  Keeper,
+  PushRights,
+  RepositoryOutcome,
+  TagEventPage,
+  TagEventRange,
+} from './keeper/keeper-contract.ts';
 import type { QuotaStatus } from './keeper/quota-ledger.ts';
 import { Listing } from './listing.ts';
 import { Pull } from './pull.ts';
@@ -30,6 +36,7 @@ export type {
   Keeper,
   ManifestPush,
   PushRights,
+  RepositoryOutcome,
   RevokeReason,
   Rights,
   TagEventPage,
@@ -200,6 +207,18 @@ export class Registry {
       if (await keeper.mountBlob(repo, candidate, digest)) return true;
     }
     return false;
+  }
+
+  /** Removes a repository with all that is in it. Throws `NAME_UNKNOWN`. */
+  async removeRepository(repo: RepoName, by = ''): Promise<RepositoryOutcome> {
+    this.#guard.requireWritable();
+    return this.#parts.keeper.removeRepository(repo, by);
+  }
+
+  /** Gives a repository another name: see `Keeper.renameRepository` for what is refused. */
+  async renameRepository(repo: RepoName, target: RepoName): Promise<RepositoryOutcome> {
+    this.#guard.requireWritable();
+    return this.#parts.keeper.renameRepository(repo, target);
   }
 
   /** The quotas in force and how they stand. */

@@ -283,6 +283,15 @@ export class RepositoryStore {
     return true;
   }
 
+  /**
+   * Takes the index.json of another repository of the same store over as it is: from then on this is that repository,
+   * and the other is none. `missing` when the other has none.
+   */
+  async takeIndex(from: RepositoryStore): Promise<void> {
+    await this.#driver.put(layoutPath(this.name), [LAYOUT_TEXT], this.#putOptions());
+    await this.#driver.move(indexPath(from.name), indexPath(this.name), { durable: this.#durable });
+  }
+
   /** Makes this no repository any more; blobs are left alone. */
   async removeLayout(): Promise<void> {
     await this.#driver.delete(indexPath(this.name), { durable: this.#durable });

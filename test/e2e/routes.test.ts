@@ -27,6 +27,8 @@ const table: readonly [target: string, outcomes: string][] = [
   ['/v2/_catalog', '200 - - - - - 204'],
   ['/v2/_oci/ext/discover', '200 - - - - - 204'],
   ['/v2/_zot/ext/quotas', '200 - - - - - 204'],
+  ['/v2/_zot/ext/repository', '- - - - - 400 204'],
+  ['/v2/_zot/ext/repository/rename', '- - 400 - - - 204'],
   ['/v2/r/tags/list', '200 - - - - - 204'],
   [`/v2/r/referrers/${missing}`, '200 - - - - - 204'],
   // Off unless storage.undo is set.

@@ -28,7 +28,7 @@ import type { View } from './support/registry-view.ts';
 import { onCopy } from './support/sample-folder.ts';
 import { roundsOr } from './support/settings.ts';
 
-const CALLS_MAX = 80;
+const CALLS_MAX = 250;
 
 let base = '';
 before(async () => {

@@ -56,6 +56,8 @@ export class GarbageRows {
   #tombstones: StatementSync;
   #tombstone: StatementSync;
   #removeTombstone: StatementSync;
+  #copyTombstones: StatementSync;
+  #lastTombstone: StatementSync;
   #clampCandidates: StatementSync;
   #clampTombstones: StatementSync;
   #shiftCandidates: StatementSync;
@@ -86,6 +88,12 @@ export class GarbageRows {
         OR EXISTS (SELECT 1 FROM manifests m WHERE m.repo = r.id AND m.digest = tombstones.digest)))`);
     this.#clampCandidates = db.prepare('UPDATE candidates SET since_ms = ?1 WHERE since_ms > ?1');
     this.#clampTombstones = db.prepare('UPDATE tombstones SET since_ms = ?1 WHERE since_ms > ?1');
+    const some = `SELECT digest FROM tombstones WHERE repo = ?1 AND digest > ?3 ORDER BY digest LIMIT ?4`;
+    this.#copyTombstones = db.prepare(`INSERT OR REPLACE INTO tombstones (repo, digest, since_ms, modified_ms)
+      SELECT ?2, digest, since_ms, modified_ms FROM tombstones WHERE repo = ?1 AND digest IN (${some})`);
+    this.#lastTombstone = db.prepare(
+      'SELECT digest FROM tombstones WHERE repo = ?1 AND digest > ?2 ORDER BY digest LIMIT 1 OFFSET ?3',
+    );
     this.#removeTombstone = db.prepare('DELETE FROM tombstones WHERE repo = ? AND digest = ?');
   }
 
@@ -142,6 +150,16 @@ export class GarbageRows {
   findTombstone(repo: RepoName, digest: Digest): TombstoneRow | null {
     const row = this.#tombstone.get(repo, digest);
     return row === undefined ? null : tombstoneRow(row);
+  }
+
+  /** Copies some, behind `after`; gives the last of them, `null` when no more follow. */
+  copyTombstones(
+    repo: RepoName,
+    to: RepoName,
+    { after, limit }: { after: string; limit: number },
+  ): string | null {
+    this.#copyTombstones.run(repo, to, after, limit);
+    return (this.#lastTombstone.get(repo, after, limit - 1)?.digest as string | undefined) ?? null;
   }
 
   removeTombstone(repo: RepoName, digest: Digest): void {

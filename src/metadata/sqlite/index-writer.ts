@@ -20,6 +20,7 @@ import type { DamagePlace, DamageRow } from '../damage-contract.ts';
 import type { CandidateRow, TombstoneRow } from '../garbage-contract.ts';
 import type { PrefixUsage, QuotaCertainty } from '../quota-contract.ts';
 import { ContentRows } from './content-rows.ts';
+import { countPrefixes } from './count-prefixes.ts';
 import { GarbageRows } from './garbage-rows.ts';
 import { inDigestOrder } from './digest-order.ts';
 import { SqliteIndexReader } from './index-reader.ts';
@@ -147,6 +148,19 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
       return this.#rows.takeName(repo, null);
     });
     if (id !== null) await this.#removeRows(id);
+  }
+
+  async renameRepository(repo: RepoName, name: RepoName, state: RepositoryState): Promise<boolean> {
+    const ended = this.#rows.transaction(() => {
+      const id = this.#rows.idOf(repo);
+      if (id === null) return undefined;
+      const before = this.#rows.takeName(name, id);
+      this.#rows.updateState(id, state);
+      this.#garbage.reviveReferenced(name);
+      return before;
+    });
+    if (ended !== undefined && ended !== null) await this.#removeRows(ended);
+    return ended !== undefined;
   }
 
   async #removeCountedBlobs(repo: RepoName): Promise<void> {
@@ -303,26 +317,21 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
     await this.#inSlices(digests, (digest) => this.#garbage.removeTombstone(repo, digest));
   }
 
+  async copyTombstones(repo: RepoName, to: RepoName): Promise<void> {
+    for (let after: string | null = ''; after !== null; await nextTurn()) {
+      const page: { after: string; limit: number } = { after, limit: SLICE_ROWS };
+      after = this.#rows.transaction(() => this.#garbage.copyTombstones(repo, to, page));
+    }
+  }
+
   async reviveReferenced(repo: RepoName): Promise<void> {
     this.#rows.transaction(() => this.#garbage.reviveReferenced(repo));
   }
 
   // --- quotas ---
 
-  async setCountedPrefixes(prefixes: readonly RepoPrefix[]): Promise<void> {
-    const { quotas } = this.#rows;
-    this.#rows.transaction(() => {
-      for (const prefix of quotas.prefixes) if (!prefixes.includes(prefix)) quotas.drop(prefix);
-      for (const prefix of prefixes) if (!quotas.prefixes.includes(prefix)) quotas.add(prefix);
-    });
-    quotas.reload();
-    try {
-      while (this.#rows.transaction(() => quotas.removeDropped(SLICE_ROWS))) await nextTurn();
-      while (this.#rows.transaction(() => quotas.countSlice(SLICE_ROWS))) await nextTurn();
-    } catch (error) {
-      quotas.reload();
-      throw error;
-    }
+  setCountedPrefixes(prefixes: readonly RepoPrefix[]): Promise<void> {
+    return countPrefixes(this.#rows, prefixes, SLICE_ROWS);
   }
 
   async listPrefixUsage(): Promise<PrefixUsage[]> {

@@ -13,6 +13,7 @@ import { ACCOUNTS_MIGRATION } from './accounts-schema.ts';
 import { RECORDS_DAMAGE_MIGRATION } from './damage-rows.ts';
 import { HISTORY_MIGRATION } from './history-schema.ts';
 import type { Migration } from './migrations.ts';
+import { REPOSITORY_MOVES_MIGRATION, SqliteRepositoryMoves } from './repository-moves.ts';
 import { SqliteAccounts } from './sqlite-accounts.ts';
 import { SqliteDamage } from './sqlite-damage.ts';
 import { SqliteHistory } from './sqlite-history.ts';
@@ -46,6 +47,7 @@ export const RECORDS_MIGRATIONS: readonly Migration[] = [
   },
   RECORDS_DAMAGE_MIGRATION,
   HISTORY_MIGRATION,
+  REPOSITORY_MOVES_MIGRATION,
 ];
 
 /** Records in SQLite, written by the keeper alone. */
@@ -53,6 +55,7 @@ export class SqliteRecords implements Records {
   readonly accounts: SqliteAccounts;
   readonly damage: SqliteDamage;
   readonly history: SqliteHistory;
+  readonly moves: SqliteRepositoryMoves;
   #db: DatabaseSync;
   #addPull: StatementSync;
   #addPush: StatementSync;
@@ -70,6 +73,7 @@ export class SqliteRecords implements Records {
     this.history = new SqliteHistory(fast, db);
     this.accounts = new SqliteAccounts(db);
     this.damage = new SqliteDamage(db, (work) => this.#transaction(work));
+    this.moves = new SqliteRepositoryMoves(db, (work) => this.#transaction(work));
     this.#addPull = db.prepare(`
       INSERT INTO manifest_statistics (repo, digest, pulls, last_pull_ms) VALUES (?1, ?2, ?3, ?4)
       ON CONFLICT DO UPDATE SET pulls = pulls + ?3, last_pull_ms = max(coalesce(last_pull_ms, 0), ?4)`);

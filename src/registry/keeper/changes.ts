@@ -6,6 +6,7 @@ import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
 import type { Storage } from '#storage';
 import type { Operation } from './operation.ts';
+import { RepositoryGates } from './repository-gates.ts';
 import { RepositoryQueue } from './repository-queue.ts';
 import type { QueueParts } from './repository-queue.ts';
 
@@ -16,6 +17,7 @@ export class Changes {
   #reserve: DiskReserve | null;
   #queues = new Map<RepoName, RepositoryQueue>();
   #blobs = new KeyedLock();
+  #gates = new RepositoryGates();
 
   constructor(storage: Storage, parts: QueueParts, reserve: DiskReserve | null) {
     this.#storage = storage;
@@ -25,11 +27,25 @@ export class Changes {
 
   /** Naming and removing a blob's bytes exclude each other, so that file and row always agree. */
   onBlob<Result>(repo: RepoName, digest: Digest, work: () => Promise<Result>): Promise<Result> {
-    return this.#blobs.run(`${repo} ${digest}`, work);
+    return this.#gates.pass(repo, () => this.#blobs.run(`${repo} ${digest}`, work));
+  }
+
+  /** Runs work on whole repositories while nothing else changes them; what it changes itself goes the usual way. */
+  whileClosed<Result>(repos: readonly RepoName[], work: () => Promise<Result>): Promise<Result> {
+    return this.#gates.closed(repos, work);
+  }
+
+  /** Forgets the serialised index.json of a repository whose name stands for another one now. */
+  forgetChunks(repo: RepoName): void {
+    this.#parts.chunks.delete(repo);
   }
 
   /** Settles when the operation is committed, or was refused. */
-  async change(repo: RepoName, operation: Operation): Promise<void> {
+  change(repo: RepoName, operation: Operation): Promise<void> {
+    return this.#gates.pass(repo, () => this.#queue(repo, operation));
+  }
+
+  async #queue(repo: RepoName, operation: Operation): Promise<void> {
     let queue = this.#queues.get(repo);
     if (queue === undefined) {
       queue = new RepositoryQueue(this.#storage.repository(repo), this.#parts);
@@ -42,11 +58,14 @@ export class Changes {
     }
   }
 
-  /** What frees room may need some first: on a full disk the reserve is given up for it. */
   async #run(queue: RepositoryQueue, operation: Operation): Promise<void> {
     const freesRoom = operation.kind !== 'push' && operation.kind !== 'refresh';
-    if (!freesRoom || this.#reserve === null) return queue.run(operation);
-    return this.#reserve.with(() => queue.run(operation), isFull);
+    return freesRoom ? this.freeingRoom(() => queue.run(operation)) : queue.run(operation);
+  }
+
+  /** Runs work that frees room, on a full disk with the reserve given up for it; then it may run twice. */
+  freeingRoom<Result>(work: () => Promise<Result>): Promise<Result> {
+    return this.#reserve === null ? work() : this.#reserve.with(work, isFull);
   }
 }
 

@@ -251,6 +251,13 @@ export class DamageDesk {
     await changes.change(repo, { kind: 'refresh', unread: digest });
   }
 
+  /** Notes damage that is known already, of content that stands somewhere else too. */
+  async add(rows: readonly DamageRow[]): Promise<void> {
+    if (rows.length === 0) return;
+    await this.#parts.records.addDamage(rows);
+    await this.#parts.index.addDamage(rows);
+  }
+
   /** Takes off the damage of content that is gone with all that needed it. */
   async forget(repo: RepoName, digests: readonly Digest[]): Promise<void> {
     for (const digest of digests) await this.#clear(repo, digest);

@@ -68,6 +68,14 @@ export interface TagEventPage {
   readonly more: boolean;
 }
 
+/** What was done to a whole repository. */
+export interface RepositoryOutcome {
+  /** Blobs that were removed, or that stand under the new name. */
+  readonly blobs: number;
+  /** Uploads under way that were ended. */
+  readonly uploads: number;
+}
+
 export interface Keeper {
   readonly users: UserDesk;
   /**
@@ -111,6 +119,16 @@ export interface Keeper {
   deleteManifest(repo: RepoName, reference: Reference, tagsMax: number, by?: string): Promise<void>;
   /** The history of a tag, the newest first; `null` where none is kept. */
   listTagEvents(repo: RepoName, tag: Tag, range: TagEventRange): Promise<TagEventPage | null>;
+  /**
+   * Removes a repository with all that is in it; what can be undone is held as long as that. `by` is the name of who
+   * asks. Throws `NAME_UNKNOWN`, and `DENIED` (409) where a tag is immutable.
+   */
+  removeRepository(repo: RepoName, by?: string): Promise<RepositoryOutcome>;
+  /**
+   * Gives a repository another name. Throws `NAME_UNKNOWN`, and `DENIED` where the target exists or a tag is immutable
+   * (409), where it lies in another store (400), or where a quota has no room for it (403).
+   */
+  renameRepository(repo: RepoName, target: RepoName): Promise<RepositoryOutcome>;
   /** Compares the index with the layout and reads the layout again where they differ. */
   refresh(repo: RepoName): Promise<void>;
   /**

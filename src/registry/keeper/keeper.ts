@@ -6,7 +6,8 @@ import { RegistryError } from '#oci/errors';
 import type { Reference, Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
-import type { RepositoryStore, Storage, Store } from '#storage';
+import type { Storage, Store } from '#storage';
+import { BlobMounts } from './blob-mounts.ts';
 import { BlobSharing } from './blob-sharing.ts';
 import { Changes } from './changes.ts';
 import { DamageDesk } from './damage-desk.ts';
@@ -28,6 +29,8 @@ import { RecordJournal } from './record-journal.ts';
 import { QuotaCounting } from './quota-counting.ts';
 import type { QuotaStatus } from './quota-ledger.ts';
 import { QuotaDesk } from './quota-desk.ts';
+import { RepositoryDesk } from './repository-desk.ts';
+import type { RepositoryOutcome } from './keeper-contract.ts';
 import { RepositoryLimit } from './repository-limit.ts';
 import type { QueueParts } from './repository-queue.ts';
 import { RepositoryWatches } from './repository-watches.ts';
@@ -71,7 +74,10 @@ export class LocalKeeper implements Keeper {
   readonly damage: DamageDesk;
   /** What is counted for quotas, and which are in force. */
   readonly quotas: QuotaCounting;
+  /** Whole repositories, renamed and removed. */
+  readonly repositories: RepositoryDesk;
   #quotaDesk: QuotaDesk;
+  #mounts: BlobMounts;
   #repositoryLimit: RepositoryLimit;
   #storage: Storage;
   #index: IndexWriter;
@@ -103,29 +109,19 @@ export class LocalKeeper implements Keeper {
     this.#quotaDesk = new QuotaDesk(parts);
     this.#repositoryLimit = new RepositoryLimit(parts.index, parts.maxRepos ?? 0);
     this.#history = new TagHistory(parts.records.history);
-    const queueParts: QueueParts = {
+    this.#changes = new Changes(parts.storage, this.#queueParts(parts), this.#reserve);
+    const desk = {
+      storage: parts.storage,
       index: parts.index,
-      group: new CommitGroup(parts.index),
-      chunks: new WeightedLru<RepoName, IndexChunks>(CHUNKS_BYTES_MAX),
-      report: parts.report,
-      nowMs: this.#nowMs,
-      history: this.#history,
-      watches: this.#watches,
-      onCommit: (repo, operation, plan) => this.#record(repo, operation, plan),
-      onRemoved: (repo: RepoName, digests: readonly Digest[]) => this.damage.forget(repo, digests),
-      countsBytes: (repo) => this.#quotaDesk.covers(repo),
-      onOutsideChange: (repo) => this.quotas.noteOutsideChange(repo),
-    };
-    this.#changes = new Changes(parts.storage, queueParts, this.#reserve);
-    const desk = { storage: parts.storage, index: parts.index, changes: this.#changes };
-    this.dedupe = new DedupeDesk({ ...desk, sharing: this.#sharing });
-    this.damage = new DamageDesk({
-      ...desk,
-      records: parts.records.damage,
+      changes: this.#changes,
       sharing: this.#sharing,
+      quotas: this.#quotaDesk,
       report: parts.report,
       nowMs: this.#nowMs,
-    });
+      noteBlob: (repo: RepoName, digest: Digest) => this.#noteBlob(repo, digest),
+    };
+    this.dedupe = new DedupeDesk(desk);
+    this.damage = new DamageDesk({ ...desk, records: parts.records.damage });
     this.quotas = new QuotaCounting({
       ...desk,
       desk: this.#quotaDesk,
@@ -133,14 +129,22 @@ export class LocalKeeper implements Keeper {
         parts.report(path, null, `the bytes of a quota could not be counted: ${String(error)}`),
     });
     const { history } = parts.records;
-    this.tags = new TagDesk({ ...desk, history, tagHistory: this.#history, nowMs: this.#nowMs });
+    this.tags = new TagDesk({ ...desk, history, tagHistory: this.#history });
+    this.#mounts = new BlobMounts(desk);
     this.garbage = new GarbageDesk({
       ...desk,
       ledger: this.#ledger,
-      noteBlob: (repo, digest) => this.#noteBlob(repo, digest),
       noteUploads: (repos) => this.noteUploads(repos),
       onRemoved: (repo, digests) => this.damage.forget(repo, digests),
-      quotas: this.#quotaDesk,
+    });
+    this.repositories = new RepositoryDesk({
+      ...desk,
+      tags: this.tags,
+      tagHistory: this.#history,
+      moves: parts.records.moves,
+      damage: this.damage,
+      endUpload: (upload) => this.cancelUpload(upload),
+      flushCounts: () => this.#journal.flush(),
     });
     this.retention = new RetentionDesk({
       changes: this.#changes,
@@ -152,6 +156,22 @@ export class LocalKeeper implements Keeper {
       void this.#reserve?.renew();
     }, RECORDS_FLUSH_MS);
     this.#flushTimer.unref();
+  }
+
+  #queueParts({ index, report }: KeeperParts): QueueParts {
+    return {
+      index,
+      report,
+      group: new CommitGroup(index),
+      chunks: new WeightedLru<RepoName, IndexChunks>(CHUNKS_BYTES_MAX),
+      nowMs: this.#nowMs,
+      history: this.#history,
+      watches: this.#watches,
+      onCommit: (repo, operation, plan) => this.#record(repo, operation, plan),
+      onRemoved: (repo, digests) => this.damage.forget(repo, digests),
+      countsBytes: (repo) => this.#quotaDesk.covers(repo),
+      onOutsideChange: (repo) => this.quotas.noteOutsideChange(repo),
+    };
   }
 
   /** Learns which stores can share blobs; those that cannot are given to `onLack`. */
@@ -229,42 +249,8 @@ export class LocalKeeper implements Keeper {
 
   // --- blobs ---
 
-  async mountBlob(repo: RepoName, from: RepoName, digest: Digest): Promise<boolean> {
-    const source = this.#storage.repository(from);
-    const found = await source.statBlob(digest);
-    if (found === null || !this.#storage.shareStore(repo, from)) return false;
-    if ((await this.#index.whyAbsent(from, digest)) !== null) return false;
-    const { sizeBytes } = found;
-    const target = this.#storage.repository(repo);
-    const mount = async (): Promise<boolean> => {
-      await this.#noteBlob(repo, digest);
-      return this.#sharing.exclusively(repo, digest, () =>
-        this.#mount({ target, source, digest, sizeBytes }),
-      );
-    };
-    return this.#quotaDesk.whileAdding(repo, { digest, sizeBytes }, () =>
-      this.#changes.onBlob(repo, digest, mount),
-    );
-  }
-
-  async #mount(mount: {
-    readonly target: RepositoryStore;
-    readonly source: RepositoryStore;
-    readonly digest: Digest;
-    readonly sizeBytes: number;
-  }): Promise<boolean> {
-    const { target, source, digest, sizeBytes } = mount;
-    // Where its own bytes are damaged, those at the other place may be too: what the client uploads is proven.
-    const places = [source.name, target.name];
-    const damage = await Promise.all(places.map((name) => this.#index.findDamage(name, digest)));
-    if (damage.some((row) => row !== null)) return false;
-    const isSame = target.name === source.name;
-    // Also where it stands already: a copy left by a process that was killed may never have been synced. Mounted
-    // from itself there is nothing to link, but it may have been deleted since it was looked for.
-    const stands = isSame ? await this.#stands(target.name, digest) : await linked(target, source, digest);
-    if (!stands) return false;
-    await this.#index.recordBlob(target.name, { digest, sizeBytes }, this.#nowMs());
-    return true;
+  mountBlob(repo: RepoName, from: RepoName, digest: Digest): Promise<boolean> {
+    return this.#mounts.mount(repo, from, digest);
   }
 
   /** Under the lock of the digest: whoever looks for its names misses none. */
@@ -282,11 +268,6 @@ export class LocalKeeper implements Keeper {
   /** Noted before it stands here, so that a crash in between leaves no blob that nobody knows of. */
   #noteBlob(repo: RepoName, digest: Digest): Promise<void> {
     return this.#index.addCandidates([{ repo, what: digest, sinceMs: this.#nowMs() }]);
-  }
-
-  async #stands(repo: RepoName, digest: Digest): Promise<boolean> {
-    const found = await this.#storage.repository(repo).statBlob(digest);
-    return found !== null && (await this.#index.whyAbsent(repo, digest)) === null;
   }
 
   /** Notes repositories where uploads were begun, which may be given up one day. */
@@ -318,6 +299,14 @@ export class LocalKeeper implements Keeper {
 
   listTagEvents(repo: RepoName, tag: Tag, range: TagEventRange): Promise<TagEventPage | null> {
     return this.tags.events(repo, tag, range);
+  }
+
+  removeRepository(repo: RepoName, by = ''): Promise<RepositoryOutcome> {
+    return this.repositories.remove(repo, by);
+  }
+
+  renameRepository(repo: RepoName, target: RepoName): Promise<RepositoryOutcome> {
+    return this.repositories.rename(repo, target);
   }
 
   refresh(repo: RepoName): Promise<void> {
@@ -370,16 +359,5 @@ export class LocalKeeper implements Keeper {
       // What is not confirmed is judged anew, by the tags as they are.
       this.#report('', null, `the history of tags could not be written: ${String(error)}`);
     }
-  }
-}
-
-async function linked(target: RepositoryStore, source: RepositoryStore, digest: Digest): Promise<boolean> {
-  try {
-    await target.mountBlob(source, digest);
-    return true;
-  } catch (error) {
-    // Deleted since it was looked for: the client uploads it instead.
-    if (error instanceof StorageError && error.fault === 'missing') return false;
-    throw error;
   }
 }

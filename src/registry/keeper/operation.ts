@@ -51,6 +51,8 @@ export type Operation =
   | { readonly kind: 'collectBlob'; readonly digest: Digest }
   /** Makes a repository with nothing in it no repository any more. */
   | { readonly kind: 'removeEmpty'; readonly isOld: (modifiedMs: number) => boolean }
+  /** Takes some descriptors out of a repository that is to be removed; `by` is the name of who asked. */
+  | { readonly kind: 'clear'; readonly by: string }
   /** Takes in what other tools changed; `unread`: also what a manifest says that could not be read before. */
   | { readonly kind: 'refresh'; readonly unread?: Digest };
 

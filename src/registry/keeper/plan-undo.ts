@@ -122,6 +122,7 @@ function doer(operation: Operation): string {
       return operation.push.by ?? '';
     case 'deleteTag':
     case 'deleteManifest':
+    case 'clear':
       return operation.by;
     case 'retire':
       return 'retention';
@@ -146,6 +147,7 @@ async function holdsOf(
     plan.removedManifests.length > 0
   )
     return descendantHolds(operation.digest, context);
+  if (operation.kind === 'clear') return clearedHolds(plan, context);
   const { store, nowMs: sinceMs } = context;
   return lost.map(({ digest, mediaType, sizeBytes }) => ({
     repo: store.name,
@@ -155,6 +157,14 @@ async function holdsOf(
     sizeBytes,
     mediaType,
   }));
+}
+
+/** All that a repository held by what had a descriptor. */
+async function clearedHolds(plan: Plan, context: UndoContext): Promise<Hold[]> {
+  const holds: Hold[] = [];
+  for (const root of new Set(plan.removedEntries.map(({ digest }) => digest)))
+    holds.push(...(await descendantHolds(root, context)));
+  return holds;
 }
 
 /** A manifest and everything below it, as far as it is there. */

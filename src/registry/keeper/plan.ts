@@ -3,6 +3,7 @@ import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import type { ManifestPush } from './keeper-contract.ts';
 import type { HeldOperation, Operation, OperationKeys, Plan } from './operation.ts';
+import { planClear } from './plan-clear.ts';
 import {
   planBuryBlob,
   planCollectBlob,
@@ -66,6 +67,8 @@ async function planUpkeep(operation: Upkeep, context: PlanContext): Promise<Plan
       return planCollectBlob(operation.digest, index, store);
     case 'removeEmpty':
       return planRemoveEmpty(operation.isOld, index, store);
+    case 'clear':
+      return planClear(store.name, index);
     default:
       return planHeld(operation, context);
   }
@@ -129,6 +132,7 @@ async function keysOfUpkeep(operation: Upkeep, repo: RepoName, index: IndexWrite
     case 'purgeChild':
       return keysOfManifest(operation.digest, repo, index);
     case 'removeEmpty':
+    case 'clear':
       return { reads: [], writes: [LAYOUT] };
     default:
       return { reads: [], writes: [operation.digest, ADOPTED] };

@@ -168,6 +168,34 @@ export class QuotaDesk {
     }
   }
 
+  /** Runs the work that makes many blobs stand in a repository. Throws `DENIED` where a quota has no room for them. */
+  async whileMoving<Result>(
+    repo: RepoName,
+    blobs: AsyncIterable<{ readonly digest: Digest; readonly sizeBytes: number }>,
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    const quotas = this.#ledger.over(repo);
+    if (quotas.length === 0) return work();
+    const newBytes = new Map<Quota, number>();
+    for await (const { digest, sizeBytes } of blobs) {
+      for (const quota of quotas)
+        if (!(await this.#index.isUnderPrefix(quota.prefix, digest)))
+          newBytes.set(quota, (newBytes.get(quota) ?? 0) + sizeBytes);
+    }
+    if (newBytes.size === 0) return work();
+    this.#additions += 1;
+    const key = `move ${this.#additions}`;
+    try {
+      await this.#reserve(
+        key,
+        [...newBytes].map(([quota, bytes]) => ({ quota, bytes })),
+      );
+      return await this.#ledger.settle(key, work);
+    } finally {
+      this.#ledger.drop(key);
+    }
+  }
+
   // --- promises ---
 
   /** Reserves for all asks or for none; gives what is left of the scarcest quota afterwards. */

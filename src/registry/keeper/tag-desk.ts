@@ -76,14 +76,15 @@ export class TagDesk {
   }
 
   /**
-   * Takes history and holds of a repository over to another name, whose own history has ended. While neither changes;
-   * after a process that died in the middle it is to be called again.
+   * Takes history and holds of a repository over to another name, whose own history has ended, and which has its tags
+   * already. While neither changes; after a process that died in the middle it is to be called again.
    */
   async moveRepository(from: RepoName, to: RepoName): Promise<void> {
-    const { changes, tagHistory, history } = this.#parts;
-    if (await tagHistory.isInDoubt(from)) await changes.change(from, { kind: 'refresh' });
+    const { tagHistory, history } = this.#parts;
     await tagHistory.flush();
     await history.moveRepository(from, to);
+    // What a process that died left pending is judged by the tags of the new name.
+    tagHistory.doubt(to);
   }
 
   /** Whether anything is held anywhere. */

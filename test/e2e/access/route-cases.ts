@@ -245,6 +245,29 @@ const SESSIONS: readonly RouteCase[] = [
 const EXTENSIONS: readonly RouteCase[] = [
   plain('GET /v2/_zot/ext/mgmt', 'how one signs in', 'nothing'),
   plain('GET /v2/_zot/ext/quotas', 'the quotas of the caller', 'entry'),
+  {
+    route: 'DELETE /v2/_zot/ext/repository',
+    what: 'a whole repository',
+    needs: 'delete',
+    ok: 200,
+    request: async ({ repo, helper }, allowed) => {
+      const name = `${repo}/${fresh()}`;
+      if (allowed && helper !== null) await pushImage(helper, name, IMAGE, 'v1');
+      return { method: 'DELETE', target: `/v2/_zot/ext/repository?name=${name}` };
+    },
+  },
+  {
+    // Whoever may delete in these worlds may read and create too.
+    route: 'POST /v2/_zot/ext/repository/rename',
+    what: 'another name for a repository',
+    needs: 'delete',
+    ok: 200,
+    request: async ({ repo, helper }, allowed) => {
+      const name = `${repo}/${fresh()}`;
+      if (allowed && helper !== null) await pushImage(helper, name, IMAGE, 'v1');
+      return { method: 'POST', target: `/v2/_zot/ext/repository/rename?name=${name}&to=${repo}/${fresh()}` };
+    },
+  },
 ];
 
 export const ROUTE_CASES: readonly RouteCase[] = [

@@ -1,12 +1,14 @@
 /**
- * What quotas count, after any sequence of pushes, mounts, deletes, collections, changes of other tools, ends in order
- * and ends out of order, is what a full recount of the files finds; with equal blobs stored once and not.
+ * What quotas count is what a full recount of the files finds, after any sequence of pushes, mounts, deletes, renames,
+ * collections, changes of other tools, restarts and losses of the index; with equal blobs stored once and not.
  */
 import { mkdirSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { parseRepoName } from '#oci/repo-name';
+import { RegistryError } from '#registry';
 import { LocalDriver, OWN_FOLDER } from '#storage';
 import { roundsOr, seed } from '../support/settings.ts';
 import { Actor, REPOS, TAGS } from '../gc/actor.ts';
@@ -15,6 +17,19 @@ import { BLOBS, PIECES } from '../gc/model.ts';
 import { countingQuotas, requireExactCounts } from './recount.ts';
 
 const QUOTAS = countingQuotas('', 'team', 'team/app', 'team/app/more', 'tea');
+
+const OTHERS = [
+  'sweep',
+  'collect',
+  'restart',
+  'index lost',
+  'blob added',
+  'blob gone',
+  'layout gone',
+  'rename there and back',
+  'remove',
+] as const;
+const ELSEWHERE = parseRepoName('tea/elsewhere');
 
 const repoAt = fc.constantFrom(...REPOS);
 const blobAt = fc.nat(BLOBS.length - 1);
@@ -27,7 +42,7 @@ const take = fc.record({
   at: pieceAt,
 });
 const other = fc.record({
-  do: fc.constantFrom('sweep', 'collect', 'restart', 'index lost', 'blob added', 'blob gone', 'layout gone'),
+  do: fc.constantFrom(...OTHERS),
   repo: repoAt,
   at: blobAt,
 });
@@ -59,8 +74,26 @@ async function act(next: Step, actor: Actor, collected: CollectedRegistry): Prom
       return collected.sweep();
     },
     collect: () => collected.collectAll(),
+    'rename there and back': () => thereAndBack(repo, collected),
+    remove: () => orUnknown(collected.opened.registry.removeRepository(repo)),
   };
   await (acts[what]?.() ?? disturb(what, { repo, at: mine }, collected));
+}
+
+async function thereAndBack(repo: Step['repo'], collected: CollectedRegistry): Promise<void> {
+  const { registry } = collected.opened;
+  if ((await orUnknown(registry.renameRepository(repo, ELSEWHERE))) === null) return;
+  await requireExactCounts(collected.opened);
+  await registry.renameRepository(ELSEWHERE, repo);
+}
+
+async function orUnknown<Result>(asked: Promise<Result>): Promise<Result | null> {
+  try {
+    return await asked;
+  } catch (error) {
+    if (error instanceof RegistryError && error.code === 'NAME_UNKNOWN') return null;
+    throw error;
+  }
 }
 
 async function pushWhole(actor: Actor, repo: Step['repo'], at: number): Promise<void> {

@@ -17,7 +17,7 @@ import { onCopy } from '../support/sample-folder.ts';
 import { roundsOr } from '../support/settings.ts';
 import { countingQuotas, requireExactCounts } from './recount.ts';
 
-const CALLS_MAX = 120;
+const CALLS_MAX = 250;
 const QUOTAS = countingQuotas('', 'library', 'library/app/other', 'new');
 
 let base = '';

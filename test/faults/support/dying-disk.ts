@@ -16,6 +16,8 @@ export const INDEX_CHANGES: readonly string[] = [
   'replaceRepository',
   'setState',
   'removeRepository',
+  'renameRepository',
+  'copyTombstones',
   'addBlobs',
   'recordBlob',
   'removeBlobs',

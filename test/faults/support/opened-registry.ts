@@ -85,6 +85,7 @@ export async function openRegistry(options: OpenOptions): Promise<OpenedRegistry
     spaceLimit: { bytes: 0, share: 0 },
     report: (problem, error) => reports.push(`${problem}: ${String(error)}`),
   });
+  await keeper.repositories.resume();
   const { before, beside } = await keeper.quotas.open(quotas);
   await walkStorage({
     storage,

@@ -18,6 +18,7 @@ import { onCopy } from './sample-folder.ts';
 const APP = parseRepoName('library/app');
 const OTHER = parseRepoName('library/app/other');
 const NEW = parseRepoName('new/one');
+const RENAMED = parseRepoName('new/two');
 
 const layer = contentOf(Buffer.from('a layer '.repeat(900)));
 const unused = contentOf(Buffer.from('a blob that no manifest names'));
@@ -28,7 +29,7 @@ const three = imageOf([layer], 'three');
 const both = indexOf([one.manifest, two.manifest]);
 
 export const known: Known = {
-  repos: [APP, OTHER, NEW],
+  repos: [APP, OTHER, NEW, RENAMED],
   manifests: [one, two, three].map(({ manifest }) => manifest.digest).concat(both.digest),
   blobs: [layer, unused, fresh, ...[one, two, three].map(({ blobs }) => blobs[0] ?? layer)].map(
     ({ digest }) => digest,
@@ -135,6 +136,14 @@ export const operations: readonly Operation[] = [
     run: (registry) => registry.deleteManifest(APP, readReference(one.manifest.digest)),
   },
   { name: 'delete of a blob', run: (registry) => registry.deleteBlob(APP, parseDigest(unused.digest)) },
+  {
+    name: 'rename of a repository',
+    run: async (registry) => void (await registry.renameRepository(APP, RENAMED)),
+  },
+  {
+    name: 'removal of a repository',
+    run: async (registry) => void (await registry.removeRepository(APP)),
+  },
   {
     name: 'reading a repository that another tool changed',
     run: async (_registry, { keeper }, root) => {
