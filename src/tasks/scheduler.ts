@@ -309,7 +309,7 @@ export class Scheduler {
     const summary = job.summary?.() ?? '';
     state.last = {
       startedMs,
-      elapsedMs: elapsedMs - state.startedElapsedMs,
+      elapsedMs: Math.round(elapsedMs - state.startedElapsedMs),
       tasks: finished,
       failed,
       summary,
