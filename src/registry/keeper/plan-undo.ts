@@ -12,6 +12,9 @@ import type { Operation, Plan } from './operation.ts';
 import type { TagHistory } from './tag-history.ts';
 import type { TagRules } from './tag-rules.ts';
 
+/** Names of users are kept up to this length; those of some token services have none. */
+const NAME_CHARS_MAX = 256;
+
 export interface UndoContext {
   readonly index: IndexWriter;
   readonly store: RepositoryStore;
@@ -101,7 +104,7 @@ function eventOf(operation: Operation, { tag, before, after }: TagChange, repo: 
     previous: before?.digest ?? null,
     mediaType,
     sizeBytes,
-    by: doer(operation),
+    by: doer(operation).slice(0, NAME_CHARS_MAX),
   };
 }
 

@@ -1,3 +1,4 @@
+import { TAG_EVENTS_MAX } from '#metadata';
 import type { TagEvent } from '#metadata';
 import type { Digest } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
@@ -83,8 +84,7 @@ async function firstEvent(
   tag: Tag,
   history: TagDeskParts['history'],
 ): Promise<TagEvent | undefined> {
-  // As many as there can be of one tag.
-  const all = await history.listEvents(repo, tag, { ...ANY_TIME, limit: -1 });
+  const all = await history.listEvents(repo, tag, { ...ANY_TIME, limit: TAG_EVENTS_MAX });
   return all.at(-1);
 }
 
