@@ -59,7 +59,8 @@ export class RequestBody implements AsyncIterable<Buffer> {
         const chunks = await body.take();
         if (this.#stopped !== null) throw this.#stopped;
         if (chunks === null) return;
-        yield* chunks;
+        // Not `yield*`, which would make promises of its own for each piece.
+        for (const chunk of chunks) yield chunk;
       }
     } finally {
       body.close();
