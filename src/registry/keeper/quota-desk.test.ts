@@ -143,3 +143,28 @@ describe('a quota', { timeout: 60_000 }, () => {
     });
   });
 });
+
+test('a quota counts what is held until it is purged', { timeout: 30_000 }, async () => {
+  await withQuota(5000, async (opened) => {
+    const { keeper, repo } = opened;
+    keeper.tags.use({
+      undoMs: () => 3_600_000,
+      shortestUndoMs: 3_600_000,
+      guards: () => false,
+      immutability: () => null,
+    });
+    await pushBlob(opened, APP, '{}');
+    const config = {
+      mediaType: 'application/vnd.oci.image.config.v1+json',
+      digest: digestOf(Buffer.from('{}')),
+      size: 2,
+    };
+    const push = pushOf(APP, { config, layers: [] }, ['one']);
+    await keeper.pushManifest(push);
+    const before = await standing(opened);
+    await keeper.deleteManifest(APP, { kind: 'digest', digest: push.digest }, 10);
+    assert.deepEqual(await standing(opened), before, `${repo}: what can be undone counts`);
+    await keeper.tags.purge({ repo: APP, reference: { kind: 'digest', digest: push.digest }, by: '' });
+    assert.deepEqual(await standing(opened), [0, 0]);
+  });
+});
