@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { IndexWriter } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
@@ -12,24 +13,50 @@ export interface CensusParts {
 }
 
 const PAGE = 500;
+const AT_ONCE = 32;
 
 /**
- * Makes the index know every blob that stands in a repository, manifests included, and no other. Not to be called from
- * the queue of the repository: deletes hold a blob's lock while they wait for the queue.
+ * Makes the index know every blob that stands in a repository, manifests included, and no other. A repository of which
+ * the index knows all costs a look at its folder, not at its files. Not to be called from the queue of the repository:
+ * deletes hold a blob's lock while they wait for the queue.
  */
 export async function compareBlobs(repo: RepoName, parts: CensusParts, signal: AbortSignal): Promise<void> {
-  const { storage, index, changes } = parts;
-  const store = storage.repository(repo);
-  for await (const digest of store.listBlobs()) {
+  const { storage, index } = parts;
+  let known = 0;
+  let unknown: Digest[] = [];
+  for await (const digest of storage.repository(repo).listBlobs()) {
     if (signal.aborted) return;
-    if ((await index.findBlob(repo, digest)) !== null) continue;
-    await changes.onBlob(repo, digest, async () => {
-      const stat = await store.statBlob(digest);
-      const isKnown = (await index.findBlob(repo, digest)) !== null;
-      if (stat !== null && !isKnown) await index.addBlobs(repo, [{ digest, sizeBytes: stat.sizeBytes }]);
-    });
+    if ((await index.findBlob(repo, digest)) !== null) known += 1;
+    else unknown.push(digest);
+    if (unknown.length < AT_ONCE) continue;
+    await Promise.all(unknown.map((one) => addUnknown(repo, one, parts)));
+    known += unknown.length;
+    unknown = [];
   }
-  await forgetMissing(repo, parts, signal);
+  await Promise.all(unknown.map((one) => addUnknown(repo, one, parts)));
+  known += unknown.length;
+  if ((await countRows(repo, index)) !== known) await forgetMissing(repo, parts, signal);
+}
+
+async function addUnknown(repo: RepoName, digest: Digest, parts: CensusParts): Promise<void> {
+  const { storage, index, changes } = parts;
+  await changes.onBlob(repo, digest, async () => {
+    const stat = await storage.repository(repo).statBlob(digest);
+    const isKnown = (await index.findBlob(repo, digest)) !== null;
+    if (stat !== null && !isKnown) await index.addBlobs(repo, [{ digest, sizeBytes: stat.sizeBytes }]);
+  });
+}
+
+async function countRows(repo: RepoName, index: IndexWriter): Promise<number> {
+  let count = 0;
+  for (let after: Digest | '' = ''; ;) {
+    const blobs = await index.listBlobs(repo, { after, limit: PAGE });
+    count += blobs.length;
+    const last = blobs.at(-1);
+    if (last === undefined) return count;
+    after = last.digest;
+    await nextTurn();
+  }
 }
 
 /** Takes blobs out of the index whose files are gone. */
@@ -50,7 +77,7 @@ async function forgetMissing(repo: RepoName, parts: CensusParts, signal: AbortSi
   }
 }
 
-/** Looks at repositories under a prefix that the index knows blobs of, whether or not their folders are there. */
+/** Forgets the blobs of repositories under a prefix that have no files any more: whose folders nobody comes by. */
 export async function forgetMissingUnder(
   prefix: RepoPrefix,
   parts: CensusParts,
@@ -59,6 +86,11 @@ export async function forgetMissingUnder(
   for (let repo: RepoName | '' | null = ''; ;) {
     repo = await parts.index.nextBlobRepository(prefix, repo);
     if (repo === null || signal.aborted) return;
-    await forgetMissing(repo, parts, signal);
+    if (await hasNoFiles(repo, parts)) await forgetMissing(repo, parts, signal);
   }
+}
+
+async function hasNoFiles(repo: RepoName, { storage }: CensusParts): Promise<boolean> {
+  for await (const _digest of storage.repository(repo).listBlobs()) return false;
+  return true;
 }
