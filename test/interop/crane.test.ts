@@ -178,4 +178,19 @@ describe('crane', { skip: await skipWithoutGoTool('crane') }, () => {
       await limited.stop();
     }
   });
+
+  test(
+    'pulls a repository under its new name, and no more under the old one',
+    { skip: onlyOurs },
+    async () => {
+      const image = await pushTools('crane/old:1');
+      const target = `${registry.url}/v2/_zot/ext/repository/rename?name=crane/old&to=crane/new`;
+      assert.equal((await fetch(target, { method: 'POST' })).status, 200);
+      assert.equal(await crane('digest', remote('crane/new:1')), image.digest);
+      await crane('validate', '--remote', remote('crane/new:1'));
+      const old = await tryProgram(goTool('crane'), ['pull', remote('crane/old:1'), workspace.file('old')]);
+      assert.notEqual(old.exitCode, 0);
+      assert.match(old.stderr, /NAME_UNKNOWN/);
+    },
+  );
 });
