@@ -62,13 +62,22 @@ export function openDatabases(
 
 /** Carries on renames and removals of repositories that a process left half done. */
 export async function resumeMoves(keeper: LocalKeeper, logger: Logger): Promise<void> {
-  for (const { repo, target } of await keeper.repositories.resume())
+  for (const { repo, target } of await carriedOn(keeper))
     logger.warn(
       { component: 'storage', repository: repo, ...(target === null ? {} : { target }) },
       target === null
         ? 'a removal that was cut short is complete'
         : 'a rename that was cut short is complete',
     );
+}
+
+async function carriedOn(keeper: LocalKeeper): ReturnType<LocalKeeper['repositories']['resume']> {
+  try {
+    return await keeper.repositories.resume();
+  } catch (error) {
+    const message = `a rename or removal that was cut short cannot be carried on: ${messageOf(error)}`;
+    throw new StartError(message, { cause: error });
+  }
 }
 
 export interface WalkParts {

@@ -8,6 +8,8 @@ export interface RepositoryMove {
   readonly repo: RepoName;
   /** The new name; `null`: the repository is removed. */
   readonly target: RepoName | null;
+  /** Which index.json it was about: one that came later, under records of before, is left alone. */
+  readonly version: string;
 }
 
 export interface RepositoryMoves {

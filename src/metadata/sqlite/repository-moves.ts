@@ -13,6 +13,11 @@ export const REPOSITORY_MOVES_MIGRATION: Migration = {
   `,
 };
 
+/** A later step: which index.json a move is about. */
+export const MOVE_VERSION_MIGRATION: Migration = {
+  up: `ALTER TABLE repository_moves ADD COLUMN version TEXT NOT NULL DEFAULT ''`,
+};
+
 /** Rows changed between two turns of the event loop. */
 const SLICE_ROWS = 500;
 
@@ -33,8 +38,10 @@ export class SqliteRepositoryMoves implements RepositoryMoves {
 
   constructor(db: DatabaseSync, transaction: (work: () => void) => void) {
     this.#transaction = transaction;
-    this.#begin = db.prepare('INSERT OR REPLACE INTO repository_moves (repo, target) VALUES (?, ?)');
-    this.#list = db.prepare('SELECT repo, target FROM repository_moves ORDER BY repo');
+    this.#begin = db.prepare(
+      'INSERT OR REPLACE INTO repository_moves (repo, target, version) VALUES (?, ?, ?)',
+    );
+    this.#list = db.prepare('SELECT repo, target, version FROM repository_moves ORDER BY repo');
     this.#end = db.prepare('DELETE FROM repository_moves WHERE repo = ?');
     const some = (table: string, key: string): string =>
       `repo = ?1 AND ${key} IN (SELECT ${key} FROM ${table} WHERE repo = ?1 LIMIT ${SLICE_ROWS})`;
@@ -46,15 +53,17 @@ export class SqliteRepositoryMoves implements RepositoryMoves {
     );
   }
 
-  async begin({ repo, target }: RepositoryMove): Promise<void> {
+  async begin({ repo, target, version }: RepositoryMove): Promise<void> {
     if (target !== null) await this.forgetRecords(target);
-    this.#transaction(() => this.#begin.run(repo, target));
+    this.#transaction(() => this.#begin.run(repo, target, version));
   }
 
   async list(): Promise<RepositoryMove[]> {
-    return this.#list
-      .all()
-      .map((row) => ({ repo: row.repo as RepoName, target: row.target as RepoName | null }));
+    return this.#list.all().map((row) => ({
+      repo: row.repo as RepoName,
+      target: row.target as RepoName | null,
+      version: row.version as string,
+    }));
   }
 
   async moveRecords(repo: RepoName, target: RepoName): Promise<void> {

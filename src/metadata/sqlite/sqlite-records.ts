@@ -13,7 +13,11 @@ import { ACCOUNTS_MIGRATION } from './accounts-schema.ts';
 import { RECORDS_DAMAGE_MIGRATION } from './damage-rows.ts';
 import { HISTORY_MIGRATION } from './history-schema.ts';
 import type { Migration } from './migrations.ts';
-import { REPOSITORY_MOVES_MIGRATION, SqliteRepositoryMoves } from './repository-moves.ts';
+import {
+  MOVE_VERSION_MIGRATION,
+  REPOSITORY_MOVES_MIGRATION,
+  SqliteRepositoryMoves,
+} from './repository-moves.ts';
 import { SqliteAccounts } from './sqlite-accounts.ts';
 import { SqliteDamage } from './sqlite-damage.ts';
 import { SqliteHistory } from './sqlite-history.ts';
@@ -48,6 +52,7 @@ export const RECORDS_MIGRATIONS: readonly Migration[] = [
   RECORDS_DAMAGE_MIGRATION,
   HISTORY_MIGRATION,
   REPOSITORY_MOVES_MIGRATION,
+  MOVE_VERSION_MIGRATION,
 ];
 
 /** Records in SQLite, written by the keeper alone. */

@@ -98,6 +98,17 @@ describe('a whole repository', { timeout: 60_000 }, () => {
     });
   });
 
+  test('is left alone by notes of before, of another life of its name', async () => {
+    await withImage(async ({ keeper, repo, records, index }) => {
+      for (const target of [null, TARGET]) {
+        await records.moves.begin({ repo, target, version: '12 1000' });
+        assert.deepEqual(await keeper.repositories.resume(), []);
+        assert.deepEqual(await records.moves.list(), []);
+        assert.deepEqual(await index.listTags(repo, { after: '', limit: 10 }), ['one', 'two']);
+      }
+    });
+  });
+
   test('is renamed once when two ask at once, and waits for pushes under way', async () => {
     await withImage(async ({ keeper, repo, index }) => {
       const other = parseRepoName('unit/other');

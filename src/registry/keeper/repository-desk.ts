@@ -67,8 +67,9 @@ export class RepositoryDesk {
       await this.#requireRepository(repo);
       await this.#requireMutable(repo);
       return changes.freeingRoom(async () => {
-        await moves.begin({ repo, target: null });
-        return this.#wholly({ repo, target: null }, () => this.#remove(repo, by));
+        const move = { repo, target: null, version: await this.#versionOf(repo) };
+        await moves.begin(move);
+        return this.#wholly(move, () => this.#remove(repo, by));
       });
     });
   }
@@ -87,8 +88,9 @@ export class RepositoryDesk {
       await this.#requireFree(target);
       return quotas.whileMoving(target, this.#sizedBlobs(repo), async () => {
         await tags.forgetEvents(target);
-        await moves.begin({ repo, target });
-        return this.#wholly({ repo, target }, () => this.#rename(repo, target));
+        const move = { repo, target, version: await this.#versionOf(repo) };
+        await moves.begin(move);
+        return this.#wholly(move, () => this.#rename(repo, target));
       });
     });
   }
@@ -96,12 +98,20 @@ export class RepositoryDesk {
   /** Carries on what a process that died left half done; to be called before anything is served. */
   async resume(): Promise<readonly RepositoryMove[]> {
     const { moves, changes } = this.#parts;
-    const found = await moves.list();
-    for (const { repo, target } of found) {
+    const carriedOn: RepositoryMove[] = [];
+    for (const move of await moves.list()) {
+      const { repo, target, version } = move;
+      const now = await this.#versionOf(repo);
+      // Of records that were put back, or of another tool since: what is there now was never meant.
+      if (now !== '' && now !== version) {
+        await moves.end(repo);
+        continue;
+      }
+      carriedOn.push(move);
       if (target === null) await changes.whileClosed([repo], () => this.#remove(repo, ''));
       else await changes.whileClosed([repo, target], () => this.#rename(repo, target));
     }
-    return found;
+    return carriedOn;
   }
 
   // --- removal ---
@@ -111,8 +121,10 @@ export class RepositoryDesk {
     if (!(await this.#parts.tagHistory.mayHold(repo))) return this.#removeAtOnce(repo);
     const { storage, index, changes, moves } = this.#parts;
     const page = { afterPosition: -1, limit: 1 };
-    while ((await index.listEntries(repo, page)).length > 0)
+    while ((await index.listEntries(repo, page)).length > 0) {
       await changes.change(repo, { kind: 'clear', by });
+      await moves.begin({ repo, target: null, version: await this.#versionOf(repo) });
+    }
     const uploads = await this.#endUploads(repo);
     const blobs = await this.#deleteBlobs(repo);
     if (await storage.repository(repo).holdsNothing()) return this.#removeAtOnce(repo, { blobs, uploads });
@@ -304,6 +316,12 @@ export class RepositoryDesk {
       await this.#parts.storage.repository(upload.repo).cancelUpload(upload.id);
       this.#parts.quotas.dropUpload(upload);
     }
+  }
+
+  /** Which index.json a repository has; '': none. Times and sizes outlive a copy of the folder. */
+  async #versionOf(repo: RepoName): Promise<string> {
+    const stat = await this.#parts.storage.repository(repo).statIndex();
+    return stat === null ? '' : `${stat.sizeBytes} ${stat.modifiedMs}`;
   }
 
   #requireOneStore(repo: RepoName, target: RepoName): void {
