@@ -4,7 +4,7 @@ import type { RunningServer } from '../support/server.ts';
 import { DockerDaemon } from './support/docker-daemon.ts';
 import { skipWithout } from './support/program.ts';
 import { onlyOurs } from './support/registry.ts';
-import { USER, startTokenRegistry, tokensGiven } from './support/signed-in-registry.ts';
+import { USER, startTokenRegistry, waitForTokens } from './support/signed-in-registry.ts';
 import { makeWorkspace, type Workspace } from './support/workspace.ts';
 
 const skip = onlyOurs || (await skipWithout('dockerd')) || (await skipWithout('docker'));
@@ -49,7 +49,8 @@ describe('docker with our own token endpoint', { skip }, () => {
     assert.match(await daemon.run('push', remote('team/copy:1')), /Mounted from team\/app/);
     await daemon.run('rmi', remote('team/app:1'), remote('team/copy:1'));
     await daemon.run('pull', remote('team/app:1'));
-    assert.ok(tokensGiven(registry) >= 4, 'for the sign-in, the pushes and the pull');
+    // For the sign-in, the pushes and the pull.
+    await waitForTokens(registry, 4);
 
     await daemon.run('logout', registry.host);
     await daemon.run('rmi', remote('team/app:1'));

@@ -6,7 +6,7 @@ import { mediaTypes } from './support/layout.ts';
 import { runProgram, skipWithout, tryProgram } from './support/program.ts';
 import { onlyOurs, openRegistry, type Registry } from './support/registry.ts';
 import { assertServed, getManifest } from './support/served.ts';
-import { USER, startTokenRegistry, tokensGiven } from './support/signed-in-registry.ts';
+import { USER, startTokenRegistry, waitForTokens } from './support/signed-in-registry.ts';
 import { makeWorkspace, type Workspace } from './support/workspace.ts';
 
 const skip = await skipWithout('podman');
@@ -186,7 +186,8 @@ describe('podman with our own token endpoint', { skip: skip || onlyOurs }, () =>
     await podman.run('push', ...plain(), remote('team/app:1'));
     await podman.run('rmi', remote('team/app:1'));
     await podman.run('pull', ...plain(), remote('team/app:1'));
-    assert.ok(tokensGiven(registry) >= 3, 'for the sign-in, the push and the pull');
+    // For the sign-in, the push and the pull.
+    await waitForTokens(registry, 3);
     assert.match(
       await podman.refusal('push', ...plain(), remote('team/app:1'), `docker://${remote('others/app:1')}`),
       /denied|Forbidden/i,

@@ -2,6 +2,7 @@ import { hashSync } from 'bcryptjs';
 import { writeFile } from 'node:fs/promises';
 import { notePassword } from '../../support/secrets/noted.ts';
 import { startServer, type RunningServer } from '../../support/server.ts';
+import { eventually } from './eventually.ts';
 import type { Workspace } from './workspace.ts';
 
 export const USER = { name: 'alice', password: 'wonder:land of alice' } as const;
@@ -20,9 +21,11 @@ export async function startTokenRegistry(workspace: Workspace): Promise<RunningS
   return startServer({ config: { http: { workers: 2, auth, accessControl } } });
 }
 
-/** How often tokens were given out, by the access log. */
-export function tokensGiven(registry: RunningServer): number {
-  const lines = registry.stdout().split('\n');
-  return lines.filter((line) => line.includes('"/zot/auth/token') && line.includes('"statusCode":200'))
-    .length;
+/** Waits until the access log, which is written a little later, tells of so many tokens that were given out. */
+export async function waitForTokens(registry: RunningServer, count: number): Promise<void> {
+  const isToken = (line: string): boolean =>
+    line.includes('"/zot/auth/token') && line.includes('"statusCode":200');
+  const areGiven = async (): Promise<boolean> =>
+    registry.stdout().split('\n').filter(isToken).length >= count;
+  await eventually(areGiven, 10_000, `${count} tokens are given out`);
 }
