@@ -56,3 +56,9 @@ describe('the search for secrets', () => {
     }
   });
 });
+
+it('what ends in the filling of a test is no pattern', () => {
+  const search = new SecretSearch([`Zm9v${'A'.repeat(200)}`]);
+  search.look(Buffer.from(`/blobs/sha256:${'A'.repeat(64)}`), 0);
+  assert.deepEqual(search.found, []);
+});

@@ -14,7 +14,6 @@ export const isTracing: boolean = folder !== '';
 const FLUSH_CHARS = 256 * 1024;
 /** Shorter ones are found everywhere by chance; their encoded forms are noted as well and are longer. */
 const SECRET_CHARS_MIN = 10;
-const DIFFERENT_CHARS_MIN = 4;
 
 let gathered: string[] = [];
 let gatheredChars = 0;
@@ -28,13 +27,9 @@ export function keepOutput(text: string): void {
   if (gatheredChars > FLUSH_CHARS) flush();
 }
 
-/**
- * Notes something that no server may write down: a password, a token, a key, a cookie's value. What repeats a few
- * characters is the filling of some test, and stands in others as well.
- */
+/** Notes something that no server may write down: a password, a token, a key, a cookie's value. */
 export function noteSecret(text: string): void {
-  const isFilling = new Set(text).size < DIFFERENT_CHARS_MIN;
-  if (isTracing && !isFilling && text.length >= SECRET_CHARS_MIN) secrets.add(text);
+  if (isTracing && text.length >= SECRET_CHARS_MIN) secrets.add(text);
 }
 
 function flush(): void {
