@@ -8,27 +8,20 @@
  * sound bytes stand there, or when the content is gone with all that needs it.
  * Order of writes: damage is noted in the records, then in the index; it is taken off the index, then the records.
  */
-import type { DamageList, DamagePlace, DamageRow, IndexWriter } from '#metadata';
+import type { DamageList, DamagePlace, DamageRow } from '#metadata';
 import { KeyedLock } from '#lib/keyed-lock';
 import type { Digest } from '#oci/digest';
 import { isNonDistributable } from '#oci/media-types';
 import type { RepoName } from '#oci/repo-name';
-import type { FileStat, ReadPacer, Storage } from '#storage';
-import type { BlobSharing } from './blob-sharing.ts';
-import type { Changes } from './changes.ts';
+import type { FileStat, ReadPacer } from '#storage';
 import { examine, expectedSize, reachableStat, versionOf } from './examination.ts';
 import type { Examined } from './examination.ts';
 import { Mending } from './mending.ts';
+import type { MendingParts } from './mending.ts';
 import { isBlobInUse } from './plan-collect.ts';
 
-export interface DamageParts {
-  readonly storage: Storage;
-  readonly index: IndexWriter;
+export interface DamageParts extends MendingParts {
   readonly records: DamageList;
-  readonly changes: Changes;
-  readonly sharing: BlobSharing;
-  readonly report: (repo: RepoName, digest: Digest, problem: string) => void;
-  readonly nowMs: () => number;
 }
 
 /** What is known of a content after a look at it. */
@@ -46,6 +39,8 @@ export class DamageDesk {
   #looks = new Map<string, Promise<Verdict>>();
   /** Large contents are read for requests one after another. */
   #large = new KeyedLock();
+  /** Contents that are looked at and mended after an answer: each once, however many ask for it meanwhile. */
+  #mends = new Set<string>();
   #background = new Set<Promise<unknown>>();
   #stopping = new AbortController();
 
@@ -78,18 +73,30 @@ export class DamageDesk {
       this.examine(repo, digest, () => this.#stopping.signal.throwIfAborted());
     if ((stat?.sizeBytes ?? 0) <= AT_ONCE_BYTES_MAX) {
       const verdict = await look();
-      if (verdict === 'damaged') this.#later({ repo, digest }, () => this.mend(repo, digest));
+      if (verdict === 'damaged') this.#mendLater(repo, digest, async () => verdict);
       return verdict === 'sound';
     }
-    this.#later({ repo, digest }, async () => {
-      if ((await this.#large.run('', look)) === 'damaged') await this.mend(repo, digest);
-    });
+    this.#mendLater(repo, digest, () => this.#large.run('', look));
     return null;
+  }
+
+  /** Mends a content after the answer if `look` finds it damaged; nothing is begun that is under way for another. */
+  #mendLater(repo: RepoName, digest: Digest, look: () => Promise<Verdict>): void {
+    const key = keyOf(repo, digest);
+    if (this.#mends.has(key)) return;
+    this.#mends.add(key);
+    this.#later({ repo, digest }, async () => {
+      try {
+        if ((await look()) === 'damaged') await this.mend(repo, digest);
+      } finally {
+        this.#mends.delete(key);
+      }
+    });
   }
 
   /** Reads a content and notes what it comes to; `onRead` paces the reading and may end it by throwing. */
   examine(repo: RepoName, digest: Digest, onRead: ReadPacer): Promise<Verdict> {
-    const key = `${repo} ${digest}`;
+    const key = keyOf(repo, digest);
     const running = this.#looks.get(key);
     if (running !== undefined) return running;
     const look = this.#rested(repo, digest, onRead).finally(() => this.#looks.delete(key));
@@ -292,6 +299,10 @@ export class DamageDesk {
     this.#stopping.abort(new Error('the keeper stops'));
     while (this.#background.size > 0) await Promise.all(this.#background);
   }
+}
+
+function keyOf(repo: RepoName, digest: Digest): string {
+  return `${repo} ${digest}`;
 }
 
 async function addMissing(from: DamageList, to: DamageList): Promise<void> {

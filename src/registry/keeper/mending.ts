@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { IndexWriter } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
@@ -102,6 +103,8 @@ export class Mending {
       const last = page.at(-1);
       if (last === undefined) return;
       after = last;
+      // Look-ups alone wait for nothing: with many repositories nobody else would have a turn.
+      await nextTurn();
     }
   }
 

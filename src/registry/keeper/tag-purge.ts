@@ -5,6 +5,7 @@
  * Order: the manifest goes as in a delete, and is held -> manifests below it -> bytes, each under its lock -> the hold
  * ends. A process that dies in between leaves the hold, by which the purge can be done again.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Hold } from '#metadata';
 import type { Digest } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
@@ -174,6 +175,7 @@ async function othersWith(repo: RepoName, below: readonly Hold[], parts: TagDesk
     const last = page.at(-1);
     if (last === undefined) break;
     after = last;
+    await nextTurn();
   }
   found.delete(repo);
   return [...found].toSorted().slice(0, ELSEWHERE_MAX);
