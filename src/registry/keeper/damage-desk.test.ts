@@ -26,9 +26,12 @@ let opened: OpenedRegistry;
 
 /** Names of the file that the device fails to read. */
 let broken: readonly string[] = [];
+/** Names of the files that were opened. */
+let reads: string[] = [];
 const files: FileSystem = {
   ...nodeFileSystem,
   open: async (file, ...more) => {
+    reads.push(String(file));
     if (broken.includes(String(file))) throw Object.assign(new Error('EIO'), { code: 'EIO' });
     return nodeFileSystem.open(file, ...more);
   },
@@ -213,6 +216,36 @@ describe('damaged content', { timeout: 60_000 }, () => {
     for (const repo of [A, B]) assert.equal(await pull(repo), DIGEST);
     await rm(fileOf(A));
     assert.equal(await pull(A), 'BLOB_UNKNOWN');
+  });
+
+  test('that is large is read once, however many ask for it before it is known', async () => {
+    const bytes = Buffer.alloc(17 * 1024 * 1024, 'large ');
+    const digest = digestOf(bytes);
+    for (const repo of [A, D]) await push(repo, bytes);
+    await rot(A, digest);
+    reads = [];
+    const answers = await Promise.all(Array.from({ length: 5 }, () => opened.keeper.lookAt(A, digest)));
+    assert.deepEqual(new Set(answers), new Set([null]));
+    await until(async () => opened.reports.some((line) => line.endsWith('is over')));
+    assert.equal(await opened.keeper.lookAt(A, digest), null);
+    await opened.keeper.damage.close();
+    assert.ok(reads.filter((file) => file === fileOf(A, digest)).length <= 2, reads.join());
+    assert.equal(await pull(A, digest), digest);
+  });
+
+  test('that counts as absent leaves nothing behind under an old name', async () => {
+    await push(A);
+    const config = Buffer.from('{}');
+    await push(A, config);
+    const mediaType = 'application/vnd.oci.image.config.v1+json';
+    const descriptor = { mediaType, digest: digestOf(config), size: config.length };
+    await opened.keeper.pushManifest(pushOf(A, { config: descriptor, layers: [] }, ['v1']));
+    await rot(A);
+    await examine(A);
+    const sinceMs = (await opened.index.findCandidate(A, DIGEST))?.sinceMs ?? 0;
+    assert.equal(await opened.keeper.garbage.buryBlob(A, DIGEST, sinceMs), true);
+    await opened.keeper.renameRepository(A, C);
+    assert.deepEqual(await damaged(), [`${C} wrong-digest`]);
   });
 
   test('is not mounted, and no manifest that needs it is taken', async () => {

@@ -10,6 +10,7 @@
  * counts and times forgotten -> note removed. Where it can be undone, tags and manifests are deleted first, as usual.
  * Each step may be done again; what a process that died left half done is carried on before anything is served.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { WHOLE_REPOSITORY } from '#metadata';
 import type {
   BlobRow,
@@ -165,23 +166,23 @@ export class RepositoryDesk {
   }
 
   async #removeBlobs(repo: RepoName): Promise<number> {
-    const { storage, index, changes, damage } = this.#parts;
-    const store = storage.repository(repo);
     let removed = 0;
-    for await (const page of pagesOf(store.listBlobs())) {
-      await Promise.all(
-        page.map((digest) =>
-          changes.onBlob(repo, digest, async () => {
-            await index.removeBlobs(repo, [digest]);
-            await store.deleteBlob(digest);
-          }),
-        ),
-      );
-      await index.removeTombstones(repo, page);
-      await damage.forget(repo, page);
+    for await (const page of pagesOf(this.#parts.storage.repository(repo).listBlobs())) {
+      await Promise.all(page.map((digest) => this.#removeBlob(repo, digest)));
       removed += page.length;
     }
     return removed;
+  }
+
+  /** Removes the bytes of a blob, with all that is noted of them. */
+  #removeBlob(repo: RepoName, digest: Digest): Promise<void> {
+    const { storage, index, changes, damage } = this.#parts;
+    return changes.onBlob(repo, digest, async () => {
+      await index.removeBlobs(repo, [digest]);
+      await storage.repository(repo).deleteBlob(digest);
+      await index.removeTombstones(repo, [digest]);
+      await damage.forget(repo, [digest]);
+    });
   }
 
   // --- renaming ---
@@ -213,16 +214,9 @@ export class RepositoryDesk {
 
   /** What counts as absent must not come back under the old name: its marks have moved, so its bytes go. */
   async #removeAbsent(repo: RepoName): Promise<void> {
-    const { storage, index, changes } = this.#parts;
-    const store = storage.repository(repo);
-    for await (const digest of store.listBlobs()) {
-      if ((await index.findTombstone(repo, digest)) === null) continue;
-      await changes.onBlob(repo, digest, async () => {
-        await index.removeBlobs(repo, [digest]);
-        await store.deleteBlob(digest);
-        await index.removeTombstones(repo, [digest]);
-      });
-    }
+    const { storage, index } = this.#parts;
+    for await (const digest of storage.repository(repo).listBlobs())
+      if (await index.isTombstoned(repo, digest)) await this.#removeBlob(repo, digest);
   }
 
   /** `missing`: another tool took the repository away; then there is nothing to rename. */
@@ -359,6 +353,7 @@ export class RepositoryDesk {
       const last = tags.at(-1);
       if (last === undefined) return;
       after = last;
+      await nextTurn();
     }
   }
 }
