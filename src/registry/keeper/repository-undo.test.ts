@@ -1,6 +1,7 @@
 /** Whole repositories where removals can be undone, and where tags are immutable. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { digestOf } from '#oci/digest';
 import { parseTag } from '#oci/reference';
 import { parseRepoName } from '#oci/repo-name';
 import { RegistryError } from '#registry';
@@ -81,6 +82,20 @@ describe('a whole repository', { timeout: 60_000 }, () => {
       await keeper.tags.restore({ repo: TARGET, tag: V1, digest: null, atMs: null, by: '' });
       const found = await index.findManifest(TARGET, { kind: 'tag', tag: V1 });
       assert.equal(found?.digest, image.digest);
+    });
+  });
+
+  test('keeps what is held when it is renamed to where undo is off', async () => {
+    const rules: TagRules = { ...UNDO, undoMs: (repo) => (repo === TARGET ? 0 : 3_600_000) };
+    await withRules(rules, async (opened) => {
+      const { keeper, repo, storage } = opened;
+      assert.equal(await keeper.tags.isHeld(TARGET, digestOf(Buffer.from('nothing'))), false);
+      const image = await pushImage(opened);
+      await keeper.deleteManifest(repo, { kind: 'digest', digest: image.digest }, 10);
+      await keeper.pushManifest(pushOf(repo, { manifests: [] }, ['other']));
+      await keeper.renameRepository(repo, TARGET);
+      assert.equal(await keeper.tags.isHeld(TARGET, image.digest), true);
+      assert.notEqual(await storage.repository(TARGET).statBlob(image.digest), null);
     });
   });
 

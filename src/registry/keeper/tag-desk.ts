@@ -83,8 +83,7 @@ export class TagDesk {
     const { tagHistory, history } = this.#parts;
     await tagHistory.flush();
     await history.moveRepository(from, to);
-    // What a process that died left pending is judged by the tags of the new name.
-    tagHistory.doubt(to);
+    tagHistory.tookOver(to);
   }
 
   /** Whether anything is held anywhere. */

@@ -57,7 +57,12 @@ export class TagHistory implements Holdings {
     if (this.keeps(repo)) return true;
     this.#hasOldHolds ??= this.#history
       .listHolds({ beforeMs: Infinity, after: null, limit: 1 })
-      .then((found) => found.length > 0);
+      .then((found) => found.length > 0)
+      .catch((error: unknown) => {
+        // Asked again: a fault that passes must not stop the changes of all repositories for good.
+        this.#hasOldHolds = null;
+        throw error;
+      });
     return this.#hasOldHolds;
   }
 
@@ -88,9 +93,18 @@ export class TagHistory implements Holdings {
     if (this.keeps(repo)) this.#inDoubt.add(repo);
   }
 
+  /** A repository has taken over the events and holds of another name. What is pending is judged by its own tags. */
+  tookOver(repo: RepoName): void {
+    this.#hasOldHolds = null;
+    this.doubt(repo);
+  }
+
   async isInDoubt(repo: RepoName): Promise<boolean> {
     if (!this.keeps(repo)) return false;
-    this.#loaded ??= this.#load();
+    this.#loaded ??= this.#load().catch((error: unknown) => {
+      this.#loaded = null;
+      throw error;
+    });
     await this.#loaded;
     return this.#inDoubt.has(repo);
   }
