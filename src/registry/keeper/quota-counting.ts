@@ -113,9 +113,10 @@ export class QuotaCounting {
   async #compareChanged(): Promise<void> {
     const { signal } = this.#stopping;
     for (const repo of this.#changed) {
-      if (!signal.aborted)
-        await this.#reported(repo, this.#parts.report, () => compareBlobs(repo, this.#parts, signal));
+      // Before it is looked at: what changes meanwhile has to be looked at again.
       this.#changed.delete(repo);
+      if (signal.aborted) continue;
+      await this.#reported(repo, this.#parts.report, () => compareBlobs(repo, this.#parts, signal));
     }
   }
 

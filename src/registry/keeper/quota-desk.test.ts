@@ -168,3 +168,31 @@ test('a quota counts what is held until it is purged', { timeout: 30_000 }, asyn
     assert.deepEqual(await standing(opened), [0, 0]);
   });
 });
+
+test(
+  'what another tool changes while its repository is compared is counted too',
+  { timeout: 30_000 },
+  async () => {
+    await withQuota(1000, async (opened) => {
+      const { keeper, index, storage } = opened;
+      await pushBlob(opened, APP, 'one');
+      const late = Buffer.from('late');
+      const listBlobs = index.listBlobs.bind(index);
+      let compared = 0;
+      // Asked for when the folder has been gone through.
+      index.listBlobs = async (repo, page) => {
+        compared += 1;
+        if (compared === 1) {
+          await storage.repository(APP).putManifest(digestOf(late), late);
+          keeper.quotas.noteOutsideChange(APP);
+        }
+        return listBlobs(repo, page);
+      };
+      keeper.quotas.noteOutsideChange(APP);
+      await keeper.quotas.settled();
+      await keeper.quotas.settled();
+      assert.ok(compared > 1);
+      assert.deepEqual(await standing(opened), [7, 0]);
+    });
+  },
+);
