@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { access, mkdtemp, rm, stat } from 'node:fs/promises';
+import { access, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -48,5 +48,8 @@ test('lets the fault through when there is nothing to give up, and every other f
 
 test('a folder that refuses it is let be', async () => {
   await rm(folder, { recursive: true });
+  await new DiskReserve(folder).renew();
+  // Neither can the reserve be made there, nor what is left of it be removed.
+  await writeFile(folder, '');
   await new DiskReserve(folder).renew();
 });

@@ -54,8 +54,8 @@ export class DiskReserve {
       const { bavail, bsize } = await statfs(this.#folder);
       this.#isThere = bavail * bsize >= FREE_FACTOR * SIZE_BYTES && (await this.#take());
     } catch {
-      // Without it deletes need room that is free: no reason to fail anything.
-      await rm(this.#path, { force: true });
+      // Without it deletes need room that is free: no reason to fail anything, also where nothing can be removed.
+      await rm(this.#path, { force: true }).catch(() => undefined);
     }
   }
 
