@@ -27,9 +27,10 @@ export function backUpRecords(path: string, target: string): void {
   const db = openForReading(path);
   try {
     requireSound(db);
+    // Made before it is filled, which may take long: by itself it would be as readable as the umask lets it.
+    closeSync(openSync(staged, 'wx', MODE));
     // One reading transaction: the writer goes on, and nothing of what it does since is seen.
     db.prepare('VACUUM INTO ?').run(staged);
-    chmodSync(staged, MODE);
     requireRecords(staged);
     putInPlace(staged, target);
   } finally {
