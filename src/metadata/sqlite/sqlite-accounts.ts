@@ -6,6 +6,7 @@ import type {
   ApiKeyUse,
   SessionRecord,
 } from '../accounts-contract.ts';
+import { Transactions } from './transactions.ts';
 import { whenFree } from './when-free.ts';
 
 type Row = Record<string, SQLOutputValue>;
@@ -73,9 +74,11 @@ export class SqliteAccounts extends SqliteAccountsReader implements Accounts {
   #keepSharedKey: StatementSync;
   #removeSharedKeys: StatementSync;
   #removeExpired: StatementSync;
+  #transactions: Transactions;
 
   constructor(db: DatabaseSync) {
     super(db);
+    this.#transactions = new Transactions(db);
     this.#addApiKey = db.prepare('INSERT INTO api_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
     this.#removeApiKey = db.prepare('DELETE FROM api_keys WHERE owner = ? AND uuid = ?');
     this.#touchApiKey = db.prepare(
@@ -107,14 +110,14 @@ export class SqliteAccounts extends SqliteAccountsReader implements Accounts {
   }
 
   async touchApiKeys(uses: readonly ApiKeyUse[]): Promise<void> {
-    this.#transaction(() => {
+    this.#transactions.run(() => {
       for (const { hash, usedMs } of uses) this.#touchApiKey.run(hash, usedMs);
     });
   }
 
   async addSession(session: SessionRecord): Promise<void> {
     const { idHash, username, origin, provider, sealedIdToken, proof, createdMs, expiresMs } = session;
-    this.#transaction(() => {
+    this.#transactions.run(() => {
       this.#addSession.run(idHash, username, origin, provider, sealedIdToken, proof, createdMs, expiresMs);
       this.#endOldest.run(username, SESSIONS_PER_USER_MAX);
     });
@@ -143,17 +146,6 @@ export class SqliteAccounts extends SqliteAccountsReader implements Accounts {
 
   async removeExpired(nowMs: number): Promise<void> {
     this.#removeExpired.run(nowMs);
-  }
-
-  #transaction(work: () => void): void {
-    this.db.exec('BEGIN IMMEDIATE');
-    try {
-      work();
-      this.db.exec('COMMIT');
-    } catch (error) {
-      if (this.db.isTransaction) this.db.exec('ROLLBACK');
-      throw error;
-    }
   }
 }
 

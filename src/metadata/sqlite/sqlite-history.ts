@@ -15,6 +15,7 @@ import type {
 } from '../history-contract.ts';
 import { EventRows } from './event-rows.ts';
 import { HoldRows } from './hold-rows.ts';
+import { Transactions } from './transactions.ts';
 
 /** Rows written between two turns of the event loop. */
 const SLICE_ROWS = 500;
@@ -147,23 +148,17 @@ class Connection {
   readonly events: EventRows;
   readonly holds: HoldRows;
   #db: DatabaseSync;
+  #transactions: Transactions;
 
   constructor(db: DatabaseSync) {
     this.#db = db;
+    this.#transactions = new Transactions(db);
     this.events = new EventRows(db);
     this.holds = new HoldRows(db);
   }
 
   transaction<Result>(work: () => Result): Result {
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
-      const result = work();
-      this.#db.exec('COMMIT');
-      return result;
-    } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      throw error;
-    }
+    return this.#transactions.run(work);
   }
 
   async inSlices<Item>(items: readonly Item[], write: (item: Item) => void): Promise<void> {

@@ -21,6 +21,7 @@ import {
 import { SqliteAccounts } from './sqlite-accounts.ts';
 import { SqliteDamage } from './sqlite-damage.ts';
 import { SqliteHistory } from './sqlite-history.ts';
+import { Transactions } from './transactions.ts';
 
 /** The records' tables. There is no way down where going back would lose what exists nowhere else. */
 export const RECORDS_MIGRATIONS: readonly Migration[] = [
@@ -62,6 +63,7 @@ export class SqliteRecords implements Records {
   readonly history: SqliteHistory;
   readonly moves: SqliteRepositoryMoves;
   #db: DatabaseSync;
+  #transactions: Transactions;
   #addPull: StatementSync;
   #addPush: StatementSync;
   #addTag: StatementSync;
@@ -75,6 +77,7 @@ export class SqliteRecords implements Records {
   /** `fast` is a second connection to the same file, which does not wait for the disk. */
   constructor(db: DatabaseSync, fast: DatabaseSync) {
     this.#db = db;
+    this.#transactions = new Transactions(db);
     this.history = new SqliteHistory(fast, db);
     this.accounts = new SqliteAccounts(db);
     this.damage = new SqliteDamage(db, (work) => this.#transaction(work));
@@ -160,13 +163,6 @@ export class SqliteRecords implements Records {
   }
 
   #transaction(work: () => void): void {
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
-      work();
-      this.#db.exec('COMMIT');
-    } catch (error) {
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      throw error;
-    }
+    this.#transactions.run(work);
   }
 }

@@ -18,6 +18,7 @@ import type { IndexChunks } from './index-chunks.ts';
 import type {
   Keeper,
   ManifestPush,
+  RepositoryOutcome,
   RevokeReason,
   TagEventPage,
   TagEventRange,
@@ -30,7 +31,6 @@ import { QuotaCounting } from './quota-counting.ts';
 import type { QuotaStatus } from './quota-ledger.ts';
 import { QuotaDesk } from './quota-desk.ts';
 import { RepositoryDesk } from './repository-desk.ts';
-import type { RepositoryOutcome } from './keeper-contract.ts';
 import { RepositoryLimit } from './repository-limit.ts';
 import type { QueueParts } from './repository-queue.ts';
 import { RepositoryWatches } from './repository-watches.ts';

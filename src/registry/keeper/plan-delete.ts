@@ -34,17 +34,30 @@ export async function withoutEntries(
   index: IndexWriter,
   nowMs: number,
 ): Promise<Plan> {
-  const ofDigests = Map.groupBy(holders, ({ digest }) => digest);
-  const addedEntries: { digest: Digest; tag: null; json: string }[] = [];
-  for (const [digest, leaving] of ofDigests) {
-    const all = await index.findEntries(repo, { kind: 'digest', digest });
-    const first = leaving[0];
-    if (all.length === leaving.length && first !== undefined) {
-      addedEntries.push({ digest, tag: null, json: withoutTag(first.json) });
-    }
-  }
-  const candidates = [...ofDigests.keys()].map((what) => ({ what, sinceMs: nowMs }));
+  const addedEntries = await leftUntagged(repo, holders, index);
+  const candidates = [...new Set(holders.map(({ digest }) => digest))].map((what) => ({
+    what,
+    sinceMs: nowMs,
+  }));
   return { ...NO_CHANGE, removedEntries: holders, addedEntries, candidates };
+}
+
+/**
+ * Descriptors for manifests that lose their last tag with these: they stay listed without one, so that they can still
+ * be pulled by digest.
+ */
+export async function leftUntagged(
+  repo: RepoName,
+  leaving: readonly EntryRow[],
+  index: IndexWriter,
+): Promise<Omit<EntryRow, 'position'>[]> {
+  const left: Omit<EntryRow, 'position'>[] = [];
+  for (const [digest, [first, ...more]] of Map.groupBy(leaving, ({ digest }) => digest)) {
+    const all = await index.findEntries(repo, { kind: 'digest', digest });
+    if (first === undefined || all.length > 1 + more.length) continue;
+    left.push({ digest, tag: null, json: withoutTag(first.json) });
+  }
+  return left;
 }
 
 /**

@@ -6,11 +6,12 @@ import type { ManifestReference } from '#oci/manifest';
 import { manifestKind } from '#oci/media-types';
 import type { Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
-import { StorageError, descriptorJson, withoutTag } from '#storage';
+import { StorageError, descriptorJson } from '#storage';
 import type { RepositoryStore } from '#storage';
 import type { ManifestPush } from './keeper-contract.ts';
 import { NO_CHANGE } from './operation.ts';
 import type { Plan } from './operation.ts';
+import { leftUntagged } from './plan-delete.ts';
 import { requireRights } from './push-rights.ts';
 
 /** Manifests below an index that were uploaded as plain blobs are read to serve them; a bound for that. */
@@ -88,18 +89,14 @@ async function planEntries(
   const removedEntries: EntryRow[] = [];
   const addedEntries: Omit<EntryRow, 'position'>[] = [];
   const present = await index.findEntries(push.repo, { kind: 'digest', digest: push.digest });
-  const movedFrom = new Map<Digest, EntryRow[]>();
   for (const tag of push.tags) {
     const holders = await index.findEntries(push.repo, { kind: 'tag', tag });
     if (holders.length === 1 && holders[0]?.digest === push.digest) continue;
-    for (const holder of holders) {
-      removedEntries.push(holder);
-      if (holder.digest === push.digest) continue;
-      movedFrom.set(holder.digest, [...(movedFrom.get(holder.digest) ?? []), holder]);
-    }
+    removedEntries.push(...holders);
     addedEntries.push(entry(push, tag));
   }
-  const orphans = await keepUntagged(push, index, movedFrom);
+  const movedFrom = removedEntries.filter((row) => row.digest !== push.digest);
+  const orphans = await leftUntagged(push.repo, movedFrom, index);
   if (addedEntries.length > 0) removedEntries.push(...present.filter((row) => row.tag === null));
   else if (present.length === 0) addedEntries.push(entry(push, null));
   return {
@@ -112,22 +109,6 @@ async function planEntries(
 function entry(push: ManifestPush, tag: Tag | null): Omit<EntryRow, 'position'> {
   const { digest, mediaType, bytes } = push;
   return { digest, tag, json: descriptorJson({ mediaType, digest, sizeBytes: bytes.length }, tag) };
-}
-
-/** A manifest that loses its last tag stays listed without one, so that it can still be pulled by digest. */
-async function keepUntagged(
-  push: ManifestPush,
-  index: IndexWriter,
-  movedFrom: ReadonlyMap<Digest, readonly EntryRow[]>,
-): Promise<Omit<EntryRow, 'position'>[]> {
-  const kept: Omit<EntryRow, 'position'>[] = [];
-  for (const [digest, leaving] of movedFrom) {
-    const all = await index.findEntries(push.repo, { kind: 'digest', digest });
-    const first = leaving[0];
-    if (all.length > leaving.length || first === undefined) continue;
-    kept.push({ digest, tag: null, json: withoutTag(first.json) });
-  }
-  return kept;
 }
 
 /** Everything a manifest refers to must be in the repository (distribution-spec, "Pushing Manifests"). */
