@@ -35,6 +35,11 @@ export class Changes {
     return this.#gates.closed(repos, work);
   }
 
+  /** Begins work that nobody waits for who is in the middle of a change. */
+  afterwards<Result>(work: () => Result): Result {
+    return this.#gates.outside(work);
+  }
+
   /** Forgets the serialised index.json of a repository whose name stands for another one now. */
   forgetChunks(repo: RepoName): void {
     this.#parts.chunks.delete(repo);

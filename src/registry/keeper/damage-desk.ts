@@ -281,7 +281,8 @@ export class DamageDesk {
   /** Does something after the answer; what it cannot do is tried again by the next scrub. */
   #later(place: DamagePlace, work: () => Promise<unknown>): void {
     if (this.#stopping.signal.aborted) return;
-    const running = work()
+    const running = this.#parts.changes
+      .afterwards(work)
       .catch((error: unknown) => {
         if (!this.#stopping.signal.aborted)
           this.#parts.report(

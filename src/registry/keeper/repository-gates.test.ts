@@ -76,6 +76,19 @@ describe('the gates of repositories', { timeout: 10_000 }, () => {
     assert.deepEqual(seen, ['closed', 'leaked']);
   });
 
+  test('are passed as by anybody by what is begun inside to go on afterwards', async () => {
+    const gates = new RepositoryGates();
+    let later: Promise<void> = Promise.resolve();
+    const seen: string[] = [];
+    await gates.closed([A], async () => {
+      later = gates.outside(() => gates.pass(A, async () => void seen.push('later')));
+      await nextTurn();
+      seen.push('closed');
+    });
+    await later;
+    assert.deepEqual(seen, ['closed', 'later']);
+  });
+
   test('open again after a failure', async () => {
     const gates = new RepositoryGates();
     await assert.rejects(gates.closed([A], () => Promise.reject(new Error('failed'))));

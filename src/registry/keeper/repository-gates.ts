@@ -14,7 +14,7 @@ interface Pass {
  * would be a circle.
  */
 export class RepositoryGates {
-  #inside = new AsyncLocalStorage<Pass>();
+  #inside = new AsyncLocalStorage<Pass | undefined>();
   #active = new Map<RepoName, number>();
   /** Settles when the gate is open again. */
   #closed = new Map<RepoName, Promise<void>>();
@@ -32,6 +32,11 @@ export class RepositoryGates {
     } finally {
       this.#leave(repo);
     }
+  }
+
+  /** Begins work that goes on after whoever begins it has left: it passes the gates as anybody does. */
+  outside<Result>(work: () => Result): Result {
+    return this.#inside.run(undefined, work);
   }
 
   /** Runs work while nothing else changes these repositories. */
