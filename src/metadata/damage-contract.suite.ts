@@ -178,8 +178,8 @@ export function damagedIndexContract(name: string, open: () => Promise<OpenedInd
       const blob = { digest: digestOfText('shared'), sizeBytes: 6 };
       const names = ['a', 'a/b', 'b', 'c'].map(parseRepoName);
       for (const repo of names.toReversed()) await writer.addBlobs(repo, [blob]);
-      assert.deepEqual(await writer.pageBlobHolders(blob.digest, { after: '', limit: 3 }), names.slice(0, 3));
-      assert.deepEqual(await writer.pageBlobHolders(blob.digest, { after: 'b', limit: 3 }), names.slice(3));
+      assert.deepEqual(await writer.listBlobHolders(blob.digest, { after: '', limit: 3 }), names.slice(0, 3));
+      assert.deepEqual(await writer.listBlobHolders(blob.digest, { after: 'b', limit: 3 }), names.slice(3));
     });
   });
 }

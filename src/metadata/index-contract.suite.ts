@@ -77,7 +77,7 @@ function lookUpCases(indexTest: Case): void {
       assert.equal(await index.findManifest(REPO, byDigest(one.digest)), null);
       assert.equal(await index.findBlob(REPO, one.digest), null);
       assert.equal(await index.findBlobMediaType(REPO, one.digest), null);
-      assert.deepEqual(await index.listBlobHolders(one.digest, 10), []);
+      assert.deepEqual(await index.listBlobHolders(one.digest, { after: '', limit: 10 }), []);
       assert.deepEqual(await index.listTags(REPO, first), []);
       assert.deepEqual(await index.listRepositories(first), []);
       assert.deepEqual(await index.listReferrers(REPO, one.digest, { ...first, artifactTypes: [] }), []);
@@ -413,13 +413,16 @@ function blobCases(indexTest: Case): void {
         assert.deepEqual(await reader.findBlob(repo, blob.digest), blob);
         assert.equal(await reader.findRepository(repo), null);
       }
-      assert.deepEqual(await reader.listBlobHolders(blob.digest, 10), names.toSorted(byBytes));
-      assert.equal((await reader.listBlobHolders(blob.digest, 2)).length, 2);
+      assert.deepEqual(
+        await reader.listBlobHolders(blob.digest, { after: '', limit: 10 }),
+        names.toSorted(byBytes),
+      );
+      assert.equal((await reader.listBlobHolders(blob.digest, { after: '', limit: 2 })).length, 2);
       await writer.addBlobs(leaving, [{ ...blob, sizeBytes: 7 }]);
       assert.equal((await reader.findBlob(leaving, blob.digest))?.sizeBytes, 7);
       await writer.removeBlobs(leaving, [blob.digest, one.digest]);
       assert.equal(await reader.findBlob(leaving, blob.digest), null);
-      assert.equal((await reader.listBlobHolders(blob.digest, 10)).length, 2);
+      assert.equal((await reader.listBlobHolders(blob.digest, { after: '', limit: 10 })).length, 2);
       await writer.addBlobs(REPO, []);
       await writer.removeBlobs(REPO, []);
     },
@@ -554,7 +557,7 @@ function removeCases(indexTest: Case): void {
       assert.equal(await reader.findRepository(REPO), null);
       assert.equal(await reader.findManifest(REPO, byDigest(one.digest)), null);
       assert.equal(await reader.findBlob(REPO, blob.digest), null);
-      assert.deepEqual(await reader.listBlobHolders(blob.digest, 10), [OTHER]);
+      assert.deepEqual(await reader.listBlobHolders(blob.digest, { after: '', limit: 10 }), [OTHER]);
       assert.deepEqual(await reader.listRepositories(first), [OTHER]);
       await writer.applyChanges([sound]);
       assert.deepEqual(await reader.listTags(REPO, first), ['v1']);

@@ -89,8 +89,8 @@ export interface IndexReader extends DamageReader {
   findBlob(repo: RepoName, digest: Digest): Promise<BlobRow | null>;
   /** The media type that some manifest of the repository gives a blob. */
   findBlobMediaType(repo: RepoName, digest: Digest): Promise<string | null>;
-  /** Repositories that hold a blob, at most `limit`. */
-  listBlobHolders(digest: Digest, limit: number): Promise<RepoName[]>;
+  /** Repositories that hold a blob, in byte order. */
+  listBlobHolders(digest: Digest, page: PageOptions): Promise<RepoName[]>;
   /** Tags in byte order; a tag that two descriptors claim is listed once. */
   listTags(repo: RepoName, page: PageOptions): Promise<Tag[]>;
   /** Repositories with at least one descriptor, in byte order. */
@@ -175,8 +175,6 @@ export interface IndexWriter extends IndexReader, Garbage, DamageList, QuotaCoun
   recordBlob(repo: RepoName, blob: BlobRow, nowMs: number): Promise<void>;
   /** Which repository holds which blob, in the order of digest and repository, behind `after`. */
   listHolders(options: { readonly after: HolderRow; readonly limit: number }): Promise<HolderRow[]>;
-  /** Repositories that hold a blob, in byte order, a page at a time. */
-  pageBlobHolders(digest: Digest, page: PageOptions): Promise<RepoName[]>;
   /** Whether at least so many repositories have a descriptor. */
   hasRepositories(count: number): Promise<boolean>;
   /** What a repository holds or needs, in byte order: its manifests, what they refer to, and its blobs. */

@@ -59,8 +59,8 @@ export class ReopeningIndex implements IndexReader {
     return this.#index.findBlobMediaType(repo, digest);
   }
 
-  listBlobHolders(digest: Digest, limit: number): Promise<RepoName[]> {
-    return this.#index.listBlobHolders(digest, limit);
+  listBlobHolders(digest: Digest, page: PageOptions): Promise<RepoName[]> {
+    return this.#index.listBlobHolders(digest, page);
   }
 
   listTags(repo: RepoName, page: PageOptions): Promise<Tag[]> {

@@ -201,7 +201,8 @@ export class Registry {
   ): Promise<boolean> {
     this.#guard.requireWritable();
     const { index, keeper } = this.#parts;
-    const candidates = from === null ? [repo, ...(await index.listBlobHolders(digest, 50))] : [from];
+    const candidates =
+      from === null ? [repo, ...(await index.listBlobHolders(digest, { after: '', limit: 50 }))] : [from];
     for (const candidate of candidates) {
       if (!mayRead(candidate)) continue;
       if (await keeper.mountBlob(repo, candidate, digest)) return true;

@@ -114,7 +114,10 @@ export class BlobIntake {
   async #link(blob: BlobToPlace): Promise<boolean> {
     const { index, storage, keeper, tally } = this.#parts;
     const known = this.#proven.get(blob.digest);
-    const holders = known === undefined ? await index.listBlobHolders(blob.digest, HOLDERS_ASKED) : [known];
+    const holders =
+      known === undefined
+        ? await index.listBlobHolders(blob.digest, { after: '', limit: HOLDERS_ASKED })
+        : [known];
     for (const holder of holders) {
       if (holder === this.repo || !storage.shareStore(holder, this.repo)) continue;
       if (known === undefined && !(await this.#isSound(holder, blob))) continue;

@@ -60,7 +60,8 @@ export class SqliteIndexReader implements IndexReader {
       SELECT f.media_type FROM repositories r
       JOIN refs f INDEXED BY refs_by_digest ON f.repo = r.id AND f.digest = ?2
       WHERE r.name = ?1 LIMIT 1`);
-    this.#blobHolders = db.prepare('SELECT repo FROM blobs WHERE digest = ? ORDER BY repo LIMIT ?');
+    this.#blobHolders = db.prepare(`SELECT repo FROM blobs INDEXED BY blobs_by_digest
+      WHERE digest = ? AND repo > ? ORDER BY repo LIMIT ?`);
     this.#tags = db.prepare(`
       SELECT DISTINCT e.tag FROM repositories r
       JOIN entries e INDEXED BY entries_by_tag ON e.repo = r.id AND e.tag > ?2
@@ -129,8 +130,8 @@ export class SqliteIndexReader implements IndexReader {
     return (this.#blobMediaType.get(repo, digest)?.media_type as string | undefined) ?? null;
   }
 
-  async listBlobHolders(digest: Digest, limit: number): Promise<RepoName[]> {
-    return this.#blobHolders.all(digest, limit).map((row) => row.repo as RepoName);
+  async listBlobHolders(digest: Digest, page: PageOptions): Promise<RepoName[]> {
+    return this.#blobHolders.all(digest, page.after, page.limit).map((row) => row.repo as RepoName);
   }
 
   async listTags(repo: RepoName, page: PageOptions): Promise<Tag[]> {

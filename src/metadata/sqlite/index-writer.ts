@@ -43,7 +43,6 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
   #referencing: StatementSync;
   #known: StatementSync;
   #holders: StatementSync;
-  #holdersOf: StatementSync;
   #nth: StatementSync;
   #subject: StatementSync;
   #unread: StatementSync;
@@ -70,9 +69,6 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
     this.#known = db.prepare('SELECT name FROM repositories WHERE name > ? ORDER BY name LIMIT ?');
     this.#holders = db.prepare(`SELECT digest, repo FROM blobs INDEXED BY blobs_by_digest
       WHERE (digest, repo) > (?, ?) ORDER BY digest, repo LIMIT ?`);
-    this.#holdersOf = db.prepare(
-      'SELECT repo FROM blobs WHERE digest = ? AND repo > ? ORDER BY repo LIMIT ?',
-    );
     this.#nth = db.prepare(
       `SELECT 1 FROM repositories WHERE name > '' AND entry_count > 0 ORDER BY name LIMIT 1 OFFSET ?`,
     );
@@ -239,10 +235,6 @@ export class SqliteIndexWriter extends SqliteIndexReader implements IndexWriter 
     return this.#holders
       .all(after.digest, after.repo, limit)
       .map((row) => ({ digest: row.digest as Digest, repo: row.repo as RepoName }));
-  }
-
-  async pageBlobHolders(digest: Digest, page: PageOptions): Promise<RepoName[]> {
-    return this.#holdersOf.all(digest, page.after, page.limit).map((row) => row.repo as RepoName);
   }
 
   async listContents(repo: RepoName, page: PageOptions): Promise<Digest[]> {

@@ -126,7 +126,7 @@ export class BlobSharing {
     // Where one copy rotted, another may have too: the bytes at hand are proven, and mend it.
     const damaged = await this.#index.listDamagedCopies(digest, { after: '', limit: 1 });
     if (damaged.length > 0) return null;
-    const holders = await this.#index.listBlobHolders(digest, PLACES_MAX);
+    const holders = await this.#index.listBlobHolders(digest, { after: '', limit: PLACES_MAX });
     const target = this.#storage.repository(repo);
     for (const holder of new Set(last === undefined ? holders : [last, ...holders])) {
       if (holder === repo || !this.#storage.shareStore(holder, repo)) continue;

@@ -189,7 +189,7 @@ export class DamageDesk {
     yield [{ name: repo, version: versionOf(stat) }];
     if (stat?.identity === undefined) return;
     for (let after: string = ''; ;) {
-      const page = await index.pageBlobHolders(digest, { after, limit: PAGE });
+      const page = await index.listBlobHolders(digest, { after, limit: PAGE });
       const sharers: { name: RepoName; version: string }[] = [];
       for (const name of page) {
         if (name === repo || !storage.shareStore(name, repo)) continue;

@@ -88,7 +88,7 @@ export class Mending {
   async *#copies(repo: RepoName, digest: Digest): AsyncIterable<RepoName> {
     const { index } = this.#parts;
     for (let after = ''; ;) {
-      const page = await index.pageBlobHolders(digest, { after, limit: PAGE });
+      const page = await index.listBlobHolders(digest, { after, limit: PAGE });
       for (const name of page) if (await this.#mayMend(name, repo, digest)) yield name;
       const last = page.at(-1);
       if (last === undefined) break;

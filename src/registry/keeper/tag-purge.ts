@@ -164,7 +164,8 @@ async function othersWith(repo: RepoName, below: readonly Hold[], parts: TagDesk
   const { index } = parts;
   const found = new Set<RepoName>();
   for (const { digest } of below) {
-    for (const holder of await index.listBlobHolders(digest, ELSEWHERE_MAX)) found.add(holder);
+    for (const holder of await index.listBlobHolders(digest, { after: '', limit: ELSEWHERE_MAX }))
+      found.add(holder);
   }
   const manifests = below.filter(({ mediaType }) => mediaType !== null);
   for (let after = ''; found.size < ELSEWHERE_MAX;) {
