@@ -100,12 +100,6 @@ export const layers: readonly Layer[] = [
     node: [...fileNode, 'node:net', 'node:readline'],
   },
   {
-    folder: 'control',
-    modules: [...values, '#registry', '#storage', '#metadata', '#tasks'],
-    types: ['#config'],
-    node: allNode,
-  },
-  {
     folder: 'http',
     modules: [...values, '#registry', '#access'],
     types: ['#config'],

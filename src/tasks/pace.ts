@@ -1,4 +1,5 @@
 import type { Time } from './time.ts';
+import { restOrStop } from './waiting.ts';
 
 /** Background work takes at most this share of the time, so that requests do not feel it. */
 const SHARE_MAX = 0.3;
@@ -24,15 +25,7 @@ export class Pace {
     if (workedMs < SLICE_MS || signal.aborted) return;
     // A slice that waited for the disk counts as no more than a few slices of work.
     const restMs = Math.min(workedMs, 4 * SLICE_MS) * (1 / SHARE_MAX - 1);
-    await new Promise<void>((resolve) => {
-      const cancel = this.#time.after(restMs, done);
-      function done(): void {
-        signal.removeEventListener('abort', done);
-        cancel();
-        resolve();
-      }
-      signal.addEventListener('abort', done);
-    });
+    await restOrStop(this.#time, restMs, signal);
     this.#sliceStartMs = this.#time.elapsedMs();
   }
 }

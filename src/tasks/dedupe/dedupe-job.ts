@@ -1,4 +1,5 @@
 import type { Job, Task, TaskContext } from '../scheduler.ts';
+import { readyOrStopped } from '../waiting.ts';
 import { emptyPassReport } from './pass-parts.ts';
 import type { PassParts, PassReport } from './pass-parts.ts';
 import { readPassState, writePassState } from './pass-state.ts';
@@ -65,15 +66,6 @@ export function dedupeJob(parts: PassParts, onReport: (report: PassReport) => vo
 
 function resumeAt(mode: PassState['mode'], before: PassState | null): PassState['after'] {
   return before !== null && before.mode === mode && !before.done ? before.after : '';
-}
-
-async function readyOrStopped(ready: Promise<void>, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const stop = (): void => resolve();
-  signal.addEventListener('abort', stop);
-  await Promise.race([ready, promise]);
-  signal.removeEventListener('abort', stop);
 }
 
 function describe({ linked, savedBytes, copied, copiedBytes, damaged }: PassReport): string {

@@ -12,10 +12,10 @@ export interface SweepParts {
   readonly storage: Storage;
   readonly index: IndexWriter;
   readonly records: Records;
+  /** Hears of everything that is removed; of a dry run nothing. */
   readonly audit: AuditLog;
   readonly keeper: LocalKeeper;
   readonly logger: Logger;
-  /** Hears of everything that is removed; of a dry run nothing. */
   readonly clock: SweepClock;
   readonly store: Store;
   readonly settings: GcSettings;

@@ -1,4 +1,5 @@
 import type { Time } from '../time.ts';
+import { restOrStop } from '../waiting.ts';
 
 /** Keeps reading to a number of bytes in a second, for all who share it. */
 export class ReadRate {
@@ -23,15 +24,6 @@ export class ReadRate {
     const nowMs = this.#time.elapsedMs();
     this.#paidMs = Math.max(this.#paidMs, nowMs) + (bytes * 1000) / this.#bytesPerSecond;
     const waitMs = this.#paidMs - nowMs;
-    if (waitMs < 1 || signal.aborted) return;
-    await new Promise<void>((resolve) => {
-      const cancel = this.#time.after(waitMs, done);
-      function done(): void {
-        signal.removeEventListener('abort', done);
-        cancel();
-        resolve();
-      }
-      signal.addEventListener('abort', done);
-    });
+    if (waitMs >= 1) await restOrStop(this.#time, waitMs, signal);
   }
 }

@@ -1,4 +1,5 @@
 import type { Job, Task, TaskContext } from '../scheduler.ts';
+import { readyOrStopped } from '../waiting.ts';
 import { emptyCounts } from './scrub-parts.ts';
 import type { ScrubCounts, ScrubParts } from './scrub-parts.ts';
 import { ScrubPass } from './scrub-pass.ts';
@@ -9,6 +10,8 @@ import type { ScrubState } from './scrub-state.ts';
 const SLICE_MS = 10_000;
 /** How far a pass is, is noted this often. */
 const NOTE_MS = 1000;
+/** A pass that could not go on, since the store or the index is in trouble, has another try after this time. */
+const RETRY_MS = 60_000;
 
 /** The name of a store's scrub in the scheduler: `scrub`, `scrub /a`. */
 export function scrubJobName(route: string): string {
@@ -35,10 +38,19 @@ export function scrubJob(parts: ScrubParts, intervalMs: number): Job {
     }
     const pass = new ScrubPass(parts, from);
     counts = pass.counts;
-    while (!pass.isOver) {
+    // Until a slice has ended well: its place is noted, and the next round goes on there.
+    waitMs = RETRY_MS;
+    let goesOn = true;
+    while (goesOn && !pass.isOver) {
+      goesOn = false;
       const task = pass.current === '' ? name : `scrub ${pass.current}`;
-      yield { name: task, run: (running) => slice(pass, parts, running) };
+      const run = async (running: TaskContext): Promise<void> => {
+        await slice(pass, parts, running);
+        goesOn = true;
+      };
+      yield { name: task, run };
     }
+    if (pass.isOver) waitMs = Infinity;
   }
 
   return {
@@ -83,15 +95,6 @@ async function resumeAt(parts: ScrubParts, intervalMs: number): Promise<ScrubSta
   if (before.finishedMs === null) return before;
   const leftMs = before.finishedMs + intervalMs - nowMs;
   return leftMs > 0 && leftMs <= intervalMs ? leftMs : freshState(nowMs);
-}
-
-async function readyOrStopped(ready: Promise<void>, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const stop = (): void => resolve();
-  signal.addEventListener('abort', stop);
-  await Promise.race([ready, promise]);
-  signal.removeEventListener('abort', stop);
 }
 
 /** One line for logs and `zot tasks`. */

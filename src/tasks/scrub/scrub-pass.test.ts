@@ -308,4 +308,37 @@ describe('the job of a scrub', { timeout: 60_000 }, () => {
     await runJob(() => 5000);
     assert.equal(images.length, 6);
   });
+
+  test('ends its round when it cannot go on, and goes on where it was a little later', async () => {
+    await pushImage(A);
+    let faults = 0;
+    const broken = new Proxy(opened.index, {
+      get(index, name) {
+        const value: unknown = Reflect.get(index, name);
+        if (typeof value !== 'function') return value;
+        return (...args: readonly unknown[]): unknown => {
+          if (name !== 'listDamage' || pass === 'sound') return Reflect.apply(value, index, args);
+          faults += 1;
+          assert.ok(faults < 50, 'it begins again and again');
+          return Promise.reject(new Error('disk I/O error'));
+        };
+      },
+    });
+    let pass: 'sound' | 'broken' = 'broken';
+    const scheduler = new Scheduler({ workers: 2, logger: SILENT });
+    try {
+      const job = scrubJob(partsOf({ index: broken }), DAY_MS);
+      scheduler.add(job);
+      assert.equal((await scheduler.run(job.name)).failed, 1);
+      const waitMs = (scheduler.status()[0]?.nextRoundMs ?? 0) - Date.now();
+      assert.ok(waitMs > 0 && waitMs <= 60_000, `${waitMs}`);
+      pass = 'sound';
+      assert.equal((await scheduler.run(job.name)).failed, 0);
+      const [store] = opened.storage.stores;
+      assert.ok(store);
+      assert.notEqual((await readScrubState(store))?.finishedMs, null);
+    } finally {
+      await scheduler.close();
+    }
+  });
 });
