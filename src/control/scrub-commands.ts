@@ -81,8 +81,15 @@ async function runAlone(pass: ScrubPass, { signal }: ControlCall): Promise<void>
 async function runBeside(pass: ScrubPass, { host, signal }: ControlCall): Promise<void> {
   demands += 1;
   const name = `scrub on demand ${demands}`;
-  const run = (context: TaskContext): Promise<void> => {
-    return pass.run({ ...context, signal: AbortSignal.any([context.signal, signal]) }, 10_000, NO_PAUSE);
+  let failed = false;
+  const run = async (context: TaskContext): Promise<void> => {
+    const either = AbortSignal.any([context.signal, signal]);
+    try {
+      await pass.run({ ...context, signal: either }, 10_000, NO_PAUSE);
+    } catch (error) {
+      failed = true;
+      throw error;
+    }
   };
   host.scheduler.add({
     name,
@@ -91,11 +98,12 @@ async function runBeside(pass: ScrubPass, { host, signal }: ControlCall): Promis
     interruptible: true,
     oneAtATime: true,
     async *tasks() {
-      while (!pass.isOver && !signal.aborted) yield { name: `${name} ${pass.current}`.trim(), run };
+      while (!pass.isOver && !signal.aborted && !failed) yield { name: `${name} ${pass.current}`.trim(), run };
     },
   });
   try {
     await host.scheduler.run(name);
+    if (failed) throw new ControlRefusal('the scrub failed: see the log of the server');
   } finally {
     await host.scheduler.remove(name);
   }

@@ -132,6 +132,21 @@ describe('damaged content', { timeout: 60_000 }, () => {
     assert.equal(await pull(A), 'BLOB_UNKNOWN damaged');
   });
 
+  test('is found by whoever waited for a look that somebody else broke off', async () => {
+    await push(A);
+    await rot(A);
+    const [reading, stopping] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const stopped = opened.keeper.damage.examine(A, DIGEST, () => {
+      reading.resolve();
+      return stopping.promise;
+    });
+    const waiting = [examine(A), examine(A)];
+    await reading.promise;
+    stopping.reject(new Error('stopped'));
+    await assert.rejects(stopped, /stopped/);
+    assert.deepEqual(await Promise.all(waiting), ['damaged', 'damaged']);
+  });
+
   test('is known again when the index, or the records, were lost', async () => {
     await push(A);
     await rot(A);

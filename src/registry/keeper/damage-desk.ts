@@ -95,10 +95,13 @@ export class DamageDesk {
   }
 
   /** Reads a content and notes what it comes to; `onRead` paces the reading and may end it by throwing. */
-  examine(repo: RepoName, digest: Digest, onRead: ReadPacer): Promise<Verdict> {
+  async examine(repo: RepoName, digest: Digest, onRead: ReadPacer): Promise<Verdict> {
     const key = keyOf(repo, digest);
-    const running = this.#looks.get(key);
-    if (running !== undefined) return running;
+    for (let running = this.#looks.get(key); running !== undefined; running = this.#looks.get(key)) {
+      // Whoever began it broke it off, or met a fault, which this one will meet itself.
+      const verdict = await running.catch(() => null);
+      if (verdict !== null) return verdict;
+    }
     const look = this.#rested(repo, digest, onRead).finally(() => this.#looks.delete(key));
     this.#looks.set(key, look);
     return look;
