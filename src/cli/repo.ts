@@ -2,6 +2,7 @@ import { createInterface } from 'node:readline/promises';
 import { UsageError } from './command.ts';
 import type { CommandIo } from './command.ts';
 import { runControl } from './control.ts';
+import { userName } from './user-name.ts';
 
 export interface RepoArguments {
   readonly action: string;
@@ -34,7 +35,8 @@ export async function repoCommand(args: RepoArguments, io: CommandIo, input: Ans
     io.stderr.write('Error: nothing was changed\n');
     return 1;
   }
-  const words = action === 'delete' ? { name } : { name, target: newName };
+  const user = userName();
+  const words = action === 'delete' ? { name, user } : { name, target: newName, user };
   return runControl({ target, command: `repo.${action}`, args: words, json, render }, io);
 }
 

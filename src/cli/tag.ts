@@ -1,8 +1,8 @@
-import { userInfo } from 'node:os';
 import { createInterface } from 'node:readline/promises';
 import { byteSize } from '#lib/byte-text';
 import type { CommandIo } from './command.ts';
 import { runControl } from './control.ts';
+import { userName } from './user-name.ts';
 
 export interface TagArguments {
   readonly action: 'history' | 'restore' | 'purge';
@@ -70,15 +70,6 @@ async function isSure(image: string, io: CommandIo, input: NodeJS.ReadStream): P
     return false;
   } finally {
     terminal.close();
-  }
-}
-
-function userName(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    // A user that the machine has no name for.
-    return '';
   }
 }
 

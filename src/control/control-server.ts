@@ -113,7 +113,8 @@ async function run(
     });
     send({ result: result ?? null });
   } catch (error) {
-    if (!(error instanceof ControlRefusal))
+    // A refusal with a cause is a fault.
+    if (!(error instanceof ControlRefusal) || error.cause !== undefined)
       host.logger.error({ component: 'control', error }, 'command failed');
     send({ error: { message: error instanceof Error ? error.message : String(error) } });
   }

@@ -98,7 +98,8 @@ async function runBeside(pass: ScrubPass, { host, signal }: ControlCall): Promis
     interruptible: true,
     oneAtATime: true,
     async *tasks() {
-      while (!pass.isOver && !signal.aborted && !failed) yield { name: `${name} ${pass.current}`.trim(), run };
+      while (!pass.isOver && !signal.aborted && !failed)
+        yield { name: `${name} ${pass.current}`.trim(), run };
     },
   });
   try {

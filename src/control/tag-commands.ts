@@ -1,4 +1,3 @@
-import { RegistryError, StorageError } from '#registry';
 import type { TagDesk } from '#registry';
 import { isDigest } from '#oci/digest';
 import type { Digest } from '#oci/digest';
@@ -6,8 +5,15 @@ import { readReference, storedTag } from '#oci/reference';
 import type { Reference, Tag } from '#oci/reference';
 import { isRepoName } from '#oci/repo-name';
 import type { RepoName } from '#oci/repo-name';
+import { inItsWords, requireWritable, userOf } from './changing.ts';
 import { ControlRefusal, textArgument } from './contract.ts';
-import type { ControlArguments, ControlCall, ControlCommands, ControlHost } from './contract.ts';
+import type {
+  ControlArguments,
+  ControlCall,
+  ControlCommand,
+  ControlCommands,
+  ControlHost,
+} from './contract.ts';
 
 const DAY_MS = 86_400_000;
 const EVENTS_MAX = 1000;
@@ -19,17 +25,8 @@ export function addTagCommands(commands: ControlCommands): void {
   commands.add('tags.purge', refusing(purge));
 }
 
-/** What the registry refuses is told to the user in its own words. */
-function refusing(command: (call: ControlCall, tags: TagDesk) => Promise<unknown>) {
-  return async (call: ControlCall): Promise<unknown> => {
-    try {
-      return await command(call, tagsOf(call.host));
-    } catch (error) {
-      if (error instanceof RegistryError || error instanceof StorageError)
-        throw new ControlRefusal(error.message);
-      throw error;
-    }
-  };
+function refusing(command: (call: ControlCall, tags: TagDesk) => Promise<unknown>): ControlCommand {
+  return (call) => inItsWords(() => command(call, tagsOf(call.host)));
 }
 
 /**
@@ -88,10 +85,6 @@ async function purge(call: ControlCall, tags: TagDesk): Promise<unknown> {
   return { repository: repo, ...report };
 }
 
-function requireWritable({ config }: ControlHost): void {
-  if (config.storage.readOnly) throw new ControlRefusal('nothing is changed: storage.readOnly is set');
-}
-
 function note({ host, args }: ControlCall, action: string, object: string, digest: Digest): void {
   host.logger.info({ component: 'control', object, digest }, action);
   host.audit.event({ action, subject: userOf(args), object, outcome: 'allowed', digest });
@@ -132,9 +125,4 @@ function parseTime(text: string): number {
 function optionalText(args: ControlArguments, name: string): string | null {
   const value = args[name];
   return typeof value === 'string' && value !== '' ? value : null;
-}
-
-/** Who runs the command, as far as the machine says. */
-function userOf(args: ControlArguments): string {
-  return (optionalText(args, 'user') ?? 'operator').slice(0, 200);
 }

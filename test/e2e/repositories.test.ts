@@ -1,13 +1,14 @@
 /** Whole repositories, renamed and removed through a running server, with one serving process and with two. */
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { main } from '../../src/cli/main.ts';
 import { startServer, type RunningServer } from '../support/server.ts';
 import { errorOf, jsonOf, sendRequest, statusAndCode, type Answer, type Call } from './support/client.ts';
-import { contentOf, imageOf, OCI_LAYER, type Image } from './support/content.ts';
+import { contentOf, imageOf, OCI_INDEX, OCI_LAYER, type Image } from './support/content.ts';
+import { zot } from './support/zot-command.ts';
 
 const REPOSITORY = '/v2/_zot/ext/repository';
 
@@ -213,3 +214,49 @@ for (const workers of [1, 2]) {
     });
   });
 }
+
+it(
+  'commands change nothing where the registry is read only, and are audited',
+  { timeout: 60_000 },
+  async () => {
+    const root = await mkdtemp(path.join(tmpdir(), 'zot-frozen-'));
+    const audit = path.join(root, 'audit.log');
+    const command = async (...words: string[]): Promise<string> => {
+      const { exitCode, errors } = await zot('repo', ...words, '--yes');
+      return `${exitCode} ${errors}`.trim();
+    };
+    try {
+      const frozen = await startServer({ root, config: { storage: { readOnly: true }, log: { audit } } });
+      for (const words of [
+        ['delete', frozen.configFile, 'app'],
+        ['rename', frozen.configFile, 'app', 'web'],
+      ])
+        assert.match(await command(...words), /^1 Error: nothing is changed: storage.readOnly is set$/);
+      await frozen.stop();
+      const server = await startServer({ root, config: { log: { audit } } });
+      const body = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] }));
+      const call = {
+        method: 'PUT',
+        target: '/v2/app/manifests/v1',
+        headers: { 'content-type': OCI_INDEX },
+        body,
+      };
+      assert.equal((await sendRequest(server.port, call)).status, 201);
+      assert.equal(await command('rename', server.configFile, 'app', 'web'), '0');
+      assert.equal(await command('delete', server.configFile, 'web'), '0');
+      await server.stop();
+      const lines = (await readFile(audit, 'utf8')).trim().split('\n');
+      const events = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+      assert.deepEqual(
+        events.filter(({ message }) => message === 'access').map(({ action, object }) => [action, object]),
+        [
+          ['repository rename', 'app to web'],
+          ['repository delete', 'web'],
+        ],
+      );
+      assert.ok(events.every(({ subject }) => subject !== ''));
+    } finally {
+      await rm(root, { recursive: true, force: true });
+    }
+  },
+);

@@ -1,0 +1,25 @@
+/** What all commands have in common that change what is stored. */
+import { RegistryError, StorageError } from '#registry';
+import { ControlRefusal } from './contract.ts';
+import type { ControlArguments, ControlHost } from './contract.ts';
+
+/** Throws `ControlRefusal` in read-only mode, as the registry refuses its clients. */
+export function requireWritable({ config }: ControlHost): void {
+  if (config.storage.readOnly) throw new ControlRefusal('nothing is changed: storage.readOnly is set');
+}
+
+/** What the registry refuses is told to the user in its own words; faults stand in the log of the server, too. */
+export async function inItsWords<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof RegistryError || error instanceof StorageError)) throw error;
+    const isFault = error instanceof StorageError || error.status >= 500;
+    throw new ControlRefusal(error.message, isFault ? { cause: error } : {});
+  }
+}
+
+/** Who runs the command, as far as the machine says. */
+export function userOf({ user }: ControlArguments): string {
+  return (typeof user === 'string' && user !== '' ? user : 'operator').slice(0, 200);
+}
