@@ -11,21 +11,8 @@ import type { IndexWriter, Records } from '#metadata';
 import { LocalKeeper } from '#registry';
 import { Scheduler } from '#tasks';
 import type { Storage, StorageDriver } from '#storage';
-import {
-  ControlCommands,
-  addGcCommands,
-  addScrubCommands,
-  addStorageCommands,
-  addQuotaCommands,
-  addTagCommands,
-  addRetentionCommands,
-  addRepoCommands,
-  addTaskCommands,
-  backgroundJobs,
-  changeTasks,
-  probeSharing,
-} from '#control';
-import type { ControlHost } from '#control';
+import { backgroundJobs, changeTasks, controlCommands, probeSharing } from '#control';
+import type { ControlCommands, ControlHost } from '#control';
 import { tagRules } from './tag-rules.ts';
 import { ExtensionJobs } from './extension-jobs.ts';
 import { openDatabases, openStorage, ownFolder, resumeMoves, walk } from './folder.ts';
@@ -138,20 +125,6 @@ async function change(host: ControlHost, changed: Config, extensionJobs: Extensi
   host.keeper.tags.use(tagRules(changed, host.storage));
   await changeTasks(host, changed);
   await extensionJobs.change(before);
-}
-
-/** Every command of the command line that works on a storage folder. */
-function controlCommands(): ControlCommands {
-  const commands = new ControlCommands();
-  addTaskCommands(commands);
-  addGcCommands(commands);
-  addScrubCommands(commands);
-  addStorageCommands(commands);
-  addQuotaCommands(commands);
-  addTagCommands(commands);
-  addRetentionCommands(commands);
-  addRepoCommands(commands);
-  return commands;
 }
 
 /** Starts the background work of a folder that is served. */

@@ -13,8 +13,8 @@ import { StartError } from '#lib/start-error';
 import { openAccountsForReading, openIndexForReading } from '#metadata';
 import type { IndexReader, ReopeningIndex } from '#metadata';
 import { DOCKER_LIST, DOCKER_MANIFEST, OCI_INDEX, OCI_MANIFEST } from '#oci/media-types';
-import { Registry, noHooks } from '#registry';
-import type { Keeper, SpaceLimit } from '#registry';
+import { Registry, noHooks, spaceLimitOf } from '#registry';
+import type { Keeper } from '#registry';
 import { OWN_FOLDER } from '#storage';
 import type { Storage } from '#storage';
 import { Generations, RateLimiter, SESSION_ROUTES, TlsFiles, TrustedProxies, buildServer } from '#http';
@@ -75,7 +75,7 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
     readOnly,
     isUnderQuota: (repo) => isUnderQuota(generations.current.config, repo),
     uploadKey,
-    spaceLimit: spaceLimitOf(config),
+    spaceLimit: spaceLimitOf(config.storage.minFreeSpace),
     report: (problem, error) => logger.error({ error }, problem),
   });
   const tls = openTls(config, logger);
@@ -108,13 +108,6 @@ export async function openServingSide(options: ServingOptions): Promise<ServingS
       await generations.close();
     },
   };
-}
-
-/** The free space that writes must leave (`storage.minFreeSpace`). */
-export function spaceLimitOf({ storage: { minFreeSpace } }: Config): SpaceLimit {
-  return minFreeSpace.unit === 'bytes'
-    ? { bytes: minFreeSpace.amount, share: 0 }
-    : { bytes: 0, share: minFreeSpace.amount / 100 };
 }
 
 /** What handlers have at hand: of the generation that is in force when they ask. */

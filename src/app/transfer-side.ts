@@ -9,7 +9,7 @@ import type { ServedStorage } from '#control';
 import type { AuditLog } from '#lib/audit-log';
 import type { Logger } from '#lib/logger';
 import type { IndexReader } from '#metadata';
-import { Registry, noHooks } from '#registry';
+import { Registry, noHooks, spaceLimitOf } from '#registry';
 import type { Keeper } from '#registry';
 import { OWN_FOLDER } from '#storage';
 import type { Storage } from '#storage';
@@ -19,7 +19,7 @@ import { RemoteKeeper } from '../processes/remote-keeper.ts';
 import { openStorage } from './folder.ts';
 import { openKeeperSide } from './keeper-side.ts';
 import { isUnderQuota } from './quotas.ts';
-import { openServingIndex, spaceLimitOf } from './serving-side.ts';
+import { openServingIndex } from './serving-side.ts';
 
 export interface TransferSide {
   readonly registry: Registry;
@@ -111,7 +111,7 @@ function sideOf(
     index,
     keeper,
     hooks: noHooks(),
-    spaceLimit: spaceLimitOf(config),
+    spaceLimit: spaceLimitOf(config.storage.minFreeSpace),
     isUnderQuota: (repo) => isUnderQuota(config, repo),
     readOnly: config.storage.readOnly,
     // Uploads of a command are nobody else's, and end with it.

@@ -1,4 +1,5 @@
 import type { Config } from '#config';
+import { spaceLimitOf } from '#registry';
 import { dedupeJob, dedupeJobName } from '#tasks';
 import type { Job, PassParts } from '#tasks';
 import type { Store } from '#storage';
@@ -41,7 +42,6 @@ function isOpenTo({ config, keeper }: ControlHost, store: Store): boolean {
 }
 
 function partsOf({ config, storage, index, keeper, logger, walked }: ControlHost, store: Store): PassParts {
-  const { unit, amount } = config.storage.minFreeSpace;
-  const spaceLimit = unit === 'bytes' ? { bytes: amount, share: 0 } : { bytes: 0, share: amount / 100 };
+  const spaceLimit = spaceLimitOf(config.storage.minFreeSpace);
   return { storage, index, keeper, logger, store, ready: walked, spaceLimit };
 }

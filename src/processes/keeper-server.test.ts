@@ -10,14 +10,13 @@ import type { Keeper } from '#registry';
 import { serveKeeper } from './keeper-server.ts';
 import { RemoteKeeper } from './remote-keeper.ts';
 
-test('a damaged database is answered with 503, and told to the process that holds it', async () => {
+test('a damaged database is answered with 503', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'zot-keeper-'));
   const socketPath = join(folder, 'keeper.sock');
   const damage = Object.assign(new Error('database disk image is malformed'), { errcode: 11 });
   // One method is all that this connection asks for.
   const keeper = { refresh: () => Promise.reject(damage) } as unknown as Keeper;
-  const heard = Promise.withResolvers<unknown>();
-  const server = await serveKeeper(keeper, socketPath, pino({ level: 'silent' }), heard.resolve);
+  const server = await serveKeeper(keeper, socketPath, pino({ level: 'silent' }));
   const remote = new RemoteKeeper(socketPath);
   try {
     await assert.rejects(remote.refresh(parseRepoName('library/app')), (error) => {
@@ -25,7 +24,6 @@ test('a damaged database is answered with 503, and told to the process that hold
       assert.equal(error.status, 503);
       return true;
     });
-    assert.equal(await heard.promise, damage);
   } finally {
     await remote.close();
     server.close();

@@ -1,7 +1,6 @@
 import { createServer } from 'node:net';
 import type { Server, Socket } from 'node:net';
 import type { Logger } from '#lib/logger';
-import { databaseFault } from '#metadata';
 import { USER_METHODS } from '#registry';
 import type { Keeper, UploadRef } from '#registry';
 import { readFrames, writeFrame } from './frames.ts';
@@ -31,17 +30,9 @@ const METHODS: ReadonlySet<WireMethod> = new Set<WireMethod>([
   ...USER_METHODS.map((name) => `users.${name}` as const),
 ]);
 
-/** Hears of a database whose pages are damaged, after the request that met it was answered. */
-type DamageListener = (error: unknown) => void;
-
 /** Serves the keeper to the serving processes on a Unix socket; a connection that ends gives its claims back. */
-export function serveKeeper(
-  keeper: Keeper,
-  socketPath: string,
-  logger: Logger,
-  onDamage: DamageListener = () => undefined,
-): Promise<Server> {
-  const server = createServer((socket) => new Connection(keeper, socket, logger, onDamage));
+export function serveKeeper(keeper: Keeper, socketPath: string, logger: Logger): Promise<Server> {
+  const server = createServer((socket) => new Connection(keeper, socket, logger));
   const { promise, resolve, reject } = Promise.withResolvers<Server>();
   server.once('error', reject);
   server.listen(socketPath, () => resolve(server));
@@ -50,19 +41,17 @@ export function serveKeeper(
 
 /** Serves the keeper on a connection that came another way. */
 export function attachKeeper(keeper: Keeper, socket: Socket, logger: Logger): void {
-  new Connection(keeper, socket, logger, () => undefined);
+  new Connection(keeper, socket, logger);
   socket.resume();
 }
 
 class Connection {
   #keeper: Keeper;
-  #onDamage: DamageListener;
   #socket: Socket;
   #claims = new Map<string, UploadRef>();
 
-  constructor(keeper: Keeper, socket: Socket, logger: Logger, onDamage: DamageListener) {
+  constructor(keeper: Keeper, socket: Socket, logger: Logger) {
     this.#keeper = keeper;
-    this.#onDamage = onDamage;
     this.#socket = socket;
     readFrames(socket, (message) => void this.#answer(message as ToKeeper));
     socket.on('error', (error) =>
@@ -78,7 +67,6 @@ class Connection {
       this.#send({ kind: 'result', id: call.id, value });
     } catch (error) {
       this.#send({ kind: 'error', id: call.id, error: toWire(error) });
-      if (databaseFault(error) === 'damaged') setImmediate(() => this.#onDamage(error));
     }
   }
 

@@ -61,6 +61,7 @@ export { walkStorage } from './keeper/first-walk.ts';
 export type { Quota, QuotaStatus } from './keeper/quota-ledger.ts';
 export type { ReferrersPage, TagsPage } from './listing.ts';
 export type { BlobContent, ManifestContent, OpenBlob } from './pull.ts';
+export { requiredFreeBytes, spaceLimitOf } from './space-guard.ts';
 export type { SpaceLimit } from './space-guard.ts';
 export type { BodySource, UploadBody } from './uploads.ts';
 

@@ -13,6 +13,22 @@ export interface SpaceLimit {
   readonly share: number;
 }
 
+/** As configured: a number of bytes, or percents of the whole. */
+export function spaceLimitOf({
+  unit,
+  amount,
+}: {
+  readonly unit: 'bytes' | 'percent';
+  readonly amount: number;
+}): SpaceLimit {
+  return unit === 'bytes' ? { bytes: amount, share: 0 } : { bytes: 0, share: amount / 100 };
+}
+
+/** How much must stay free of a file system of this size. */
+export function requiredFreeBytes({ bytes, share }: SpaceLimit, totalBytes: number): number {
+  return Math.max(bytes, share * totalBytes);
+}
+
 /** Refuses writes to a read-only registry and to a store that is almost full; reads and deletes go on. */
 export class SpaceGuard {
   #storage: Storage;
@@ -55,8 +71,7 @@ export class SpaceGuard {
       return last;
     }
     const space = await store.driver.freeSpace();
-    const neededBytes =
-      space === null ? 0 : Math.max(this.#limit.bytes, this.#limit.share * space.totalBytes);
+    const neededBytes = space === null ? 0 : requiredFreeBytes(this.#limit, space.totalBytes);
     const looked = { atMs: nowMs, freeBytes: space?.freeBytes ?? Infinity, neededBytes };
     this.#looked.set(store, looked);
     return looked;

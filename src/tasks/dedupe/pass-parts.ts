@@ -1,6 +1,6 @@
 import type { Logger } from '#lib/logger';
 import type { IndexWriter } from '#metadata';
-import type { LocalKeeper } from '#registry';
+import type { LocalKeeper, SpaceLimit } from '#registry';
 import type { Storage, Store } from '#storage';
 
 /** What a pass over the equal blobs of one store works with. */
@@ -12,8 +12,8 @@ export interface PassParts {
   readonly store: Store;
   /** Settles when the index knows what is on the store. */
   readonly ready: Promise<void>;
-  /** Below which free space no copies are made: bytes, or a share of the whole. */
-  readonly spaceLimit: { readonly bytes: number; readonly share: number };
+  /** Below which free space no copies are made. */
+  readonly spaceLimit: SpaceLimit;
 }
 
 export interface PassReport {

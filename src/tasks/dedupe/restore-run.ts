@@ -1,5 +1,6 @@
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
+import { requiredFreeBytes } from '#registry';
 import { StorageError } from '#storage';
 import type { BlobCopy } from '#storage';
 import type { TaskContext } from '../scheduler.ts';
@@ -83,8 +84,7 @@ export class RestoreRun implements DigestRun {
     const { store, spaceLimit } = this.#parts;
     const space = await store.driver.freeSpace();
     if (space === null) return;
-    const neededBytes = Math.max(spaceLimit.bytes, spaceLimit.share * space.totalBytes);
-    if (space.freeBytes - sizeBytes >= neededBytes) return;
+    if (space.freeBytes - sizeBytes >= requiredFreeBytes(spaceLimit, space.totalBytes)) return;
     const message = `not enough free space for copies of shared blobs: ${space.freeBytes} bytes are free`;
     throw new StorageError('full', '', { message });
   }

@@ -2,8 +2,8 @@ import { isDigest } from '#oci/digest';
 import type { Digest } from '#oci/digest';
 import { isRepoName } from '#oci/repo-name';
 import type { RepoName } from '#oci/repo-name';
-import { OWN_FOLDER } from '#storage';
 import type { Store } from '#storage';
+import { StoreNote } from '../store-note.ts';
 import { emptyCounts } from './scrub-parts.ts';
 import type { ScrubCounts } from './scrub-parts.ts';
 
@@ -19,41 +19,25 @@ export interface ScrubState {
   readonly counts: ScrubCounts;
 }
 
-const PATH = `${OWN_FOLDER}/scrub.json`;
-const STAGING_PATH = `${OWN_FOLDER}/.stage-scrub`;
-const SIZE_BYTES_MAX = 16 * 1024;
+const note = new StoreNote('scrub');
 
 export function freshState(startedMs: number): ScrubState {
   return { startedMs, finishedMs: null, repo: '', after: '', counts: emptyCounts() };
 }
 
-/** It is kept in the store that it is about. `null` when there is none that can be used. */
-export async function readScrubState({ driver }: Store): Promise<ScrubState | null> {
-  const bytes = await driver.read(PATH, SIZE_BYTES_MAX);
-  return bytes === null ? null : parseState(bytes.toString());
-}
-
-/** Not durable: a pass that forgets some of its way looks at that again. */
-export async function writeScrubState({ driver }: Store, state: ScrubState): Promise<void> {
-  await driver.delete(STAGING_PATH, { durable: false });
-  await driver.put(PATH, [Buffer.from(JSON.stringify(state))], { durable: false, stagingPath: STAGING_PATH });
-}
-
-function parseState(text: string): ScrubState | null {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // Torn by a power cut, or edited: as if it were not there.
-    return null;
-  }
-  if (typeof value !== 'object' || value === null) return null;
-  const { startedMs, finishedMs, repo, after, counts } = value as Record<string, unknown>;
+/** `null` when there is none that can be used. */
+export async function readScrubState(store: Store): Promise<ScrubState | null> {
+  const { startedMs, finishedMs, repo, after, counts } = (await note.read(store)) ?? {};
   if (typeof startedMs !== 'number' || !(typeof finishedMs === 'number' || finishedMs === null)) return null;
   const isKnown = typeof repo === 'string' && isRepoName(repo);
   if (!isKnown) return { ...freshState(startedMs), finishedMs, counts: readCounts(counts) };
   const place = typeof after === 'string' && isDigest(after) ? after : after === null ? null : '';
   return { startedMs, finishedMs, repo, after: place, counts: readCounts(counts) };
+}
+
+/** Not durable: a pass that forgets some of its way looks at that again. */
+export function writeScrubState(store: Store, state: ScrubState): Promise<void> {
+  return note.write(store, state, false);
 }
 
 function readCounts(value: unknown): ScrubCounts {
