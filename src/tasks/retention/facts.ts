@@ -2,7 +2,7 @@ import type { EntryRow, IndexWriter, Records } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
-import type { Storage } from '#storage';
+import type { Storage, Store } from '#storage';
 import type { TaskContext } from '../scheduler.ts';
 import type { Facts } from './rules.ts';
 
@@ -21,6 +21,7 @@ export interface TagFacts extends Facts {
 }
 
 const PAGE = 500;
+const REPOSITORIES_PAGE = 200;
 
 /**
  * Tags by which clients without the referrers API find what is about a manifest (distribution-spec, "Referrers Tag
@@ -59,6 +60,24 @@ export async function* tagsOf(
       ? { name: tag, pushedMs: null, pulledMs: null, allPullsKnown: true, pulls: 0 }
       : await factsOf(parts, repo, { name: tag, digest });
     yield { ...facts, digest, mediaType: typeof mediaType === 'string' ? mediaType : '' };
+  }
+}
+
+/** The repositories of a store; ends early when the scheduler stops. */
+export async function* repositoriesOf(
+  { index, storage, store }: Pick<FactParts, 'index' | 'storage'> & { readonly store: Store },
+  context: TaskContext,
+): AsyncGenerator<RepoName> {
+  for (let after = ''; ;) {
+    const page = await index.listRepositories({ after, limit: REPOSITORIES_PAGE });
+    for (const repo of page) {
+      if (context.signal.aborted) return;
+      if (storage.storeOf(repo) === store) yield repo;
+      await context.pause();
+    }
+    const last = page.at(-1);
+    if (last === undefined) return;
+    after = last;
   }
 }
 

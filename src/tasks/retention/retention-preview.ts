@@ -6,6 +6,7 @@ import type { LocalKeeper } from '#registry';
 import type { Store } from '#storage';
 import type { SweepClock } from '../gc/sweep-clock.ts';
 import type { TaskContext } from '../scheduler.ts';
+import { repositoriesOf } from './facts.ts';
 import type { FactParts, TagFacts } from './facts.ts';
 import { judgeTags } from './judged-tags.ts';
 import { danglingTags } from './legacy-signatures.ts';
@@ -64,7 +65,6 @@ export interface PreviewSummary {
   readonly remarks: readonly PolicyRemark[];
 }
 
-const REPOSITORIES_PAGE = 200;
 const TAGS_PAGE = 500;
 
 export class RetentionPreview {
@@ -80,18 +80,7 @@ export class RetentionPreview {
   }
 
   async run(): Promise<PreviewSummary> {
-    const { index, storage, store } = this.#parts;
-    for (let after = ''; ;) {
-      const page = await index.listRepositories({ after, limit: REPOSITORIES_PAGE });
-      for (const repo of page) {
-        if (this.#context.signal.aborted) break;
-        if (storage.storeOf(repo) === store) await this.#look(repo);
-        await this.#context.pause();
-      }
-      const last = page.at(-1);
-      if (last === undefined || this.#context.signal.aborted) break;
-      after = last;
-    }
+    for await (const repo of repositoriesOf(this.#parts, this.#context)) await this.#look(repo);
     return { ...this.#counts, remarks: this.#use.remarks() };
   }
 

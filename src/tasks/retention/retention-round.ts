@@ -13,6 +13,7 @@ import type { LocalKeeper, RepositoryWatch, TagToRetire } from '#registry';
 import type { Store } from '#storage';
 import type { SweepClock } from '../gc/sweep-clock.ts';
 import type { TaskContext } from '../scheduler.ts';
+import { repositoriesOf } from './facts.ts';
 import type { FactParts } from './facts.ts';
 import { judgeTags } from './judged-tags.ts';
 import { danglingTags } from './legacy-signatures.ts';
@@ -36,7 +37,6 @@ export interface RetentionParts extends FactParts {
   };
 }
 
-const REPOSITORIES_PAGE = 200;
 /** Tags that one rewrite of index.json takes away at most; more would hold up the requests beside it. */
 const TAGS_AT_ONCE = 128;
 /** Judgements of a repository in one round, when clients remove what counted; then it waits for the next round. */
@@ -70,18 +70,8 @@ export class RetentionRound {
 
   /** Repositories of the store that a policy has something to say about, and that may have changed. */
   async *repositories(): AsyncGenerator<RepoName> {
-    const { index, storage, store } = this.#parts;
-    for (let after = ''; ;) {
-      const page = await index.listRepositories({ after, limit: REPOSITORIES_PAGE });
-      for (const repo of page) {
-        if (this.#context.signal.aborted) return;
-        if (storage.storeOf(repo) === store && (await this.#isDue(repo))) yield repo;
-        await this.#context.pause();
-      }
-      const last = page.at(-1);
-      if (last === undefined) return;
-      after = last;
-    }
+    for await (const repo of repositoriesOf(this.#parts, this.#context))
+      if (await this.#isDue(repo)) yield repo;
   }
 
   async #isDue(repo: RepoName): Promise<boolean> {
