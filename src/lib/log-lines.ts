@@ -1,4 +1,4 @@
-import { fstatSync } from 'node:fs';
+import { fstatSync, statSync } from 'node:fs';
 import { pino } from 'pino';
 
 export interface LinesOptions {
@@ -35,7 +35,7 @@ export function openLines({ output, atOnce, name }: LinesOptions): Lines {
   // Node turns a pipe into one that never blocks when it is first touched. A write that blocks, since the reader
   // stopped reading, would keep a thread, and with it the process, from ending.
   if (output === '') void process.stdout;
-  const writeBytesMax = output !== '' || isFile(1) ? FILE_WRITE_BYTES_MAX : PIPE_WRITE_BYTES_MAX;
+  const writeBytesMax = leadsToFile(output) ? FILE_WRITE_BYTES_MAX : PIPE_WRITE_BYTES_MAX;
   const destination = pino.destination({
     dest: output === '' ? 1 : output,
     append: true,
@@ -75,11 +75,13 @@ async function flushAll(destination: Destination): Promise<void> {
   }
 }
 
-/** Whether a descriptor leads to a file; one that is closed leads nowhere. */
-function isFile(fd: number): boolean {
+/** Whether lines go to a file, which may have to be made: `/dev/stderr` and the like may be pipes. */
+function leadsToFile(output: string): boolean {
   try {
-    return fstatSync(fd).isFile();
+    const stats = output === '' ? fstatSync(1) : statSync(output, { throwIfNoEntry: false });
+    return stats === undefined || stats.isFile();
   } catch {
+    // A descriptor that is closed leads nowhere; what cannot be looked at is told when it is opened.
     return false;
   }
 }

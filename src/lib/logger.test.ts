@@ -24,7 +24,9 @@ describe('the log', { timeout: 30_000 }, () => {
       const log = openLog(${JSON.stringify(options)});
       await new Promise((resolve) => setImmediate(resolve));
       ${script}`;
-    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', source]);
+    const words = [process.execPath, '--input-type=module', '--eval', source];
+    // Through a pipe of the shell: Node gives a child a socket, which cannot be opened by a name.
+    const { stdout } = await promisify(execFile)('/bin/sh', ['-c', '"$0" "$@" | cat', ...words]);
     return stdout;
   };
   const linesOf = (text: string): Record<string, unknown>[] =>
@@ -47,6 +49,26 @@ describe('the log', { timeout: 30_000 }, () => {
     );
     assert.ok(Math.abs(Date.parse(String(pushed?.time)) - Date.now()) < 60_000);
     assert.deepEqual([failed?.level, (failed?.error as Error | undefined)?.message], ['error', 'why']);
+  });
+
+  test('writes to a pipe in pieces that others cannot write into, also one that is named as a file', async () => {
+    const output = await runWith(
+      { level: 'info', output: '/dev/stdout' },
+      `const fs = (await import('node:fs')).default;
+       const write = fs.write;
+       let largest = 0;
+       fs.write = (fd, text, ...rest) => {
+         largest = Math.max(largest, Buffer.byteLength(text));
+         return write(fd, text, ...rest);
+       };
+       for (let count = 0; count < 500; count += 1) log.logger.info({ filling: 'x'.repeat(100) }, 'line');
+       await log.flush();
+       fs.writeSync(1, JSON.stringify({ largest }) + '\\n');`,
+    );
+    const lines = linesOf(output);
+    const largest = Number(lines.pop()?.largest);
+    assert.equal(lines.length, 500);
+    assert.ok(largest > 1000 && largest <= 4096, `${largest} bytes at once`);
   });
 
   test('writes what is at its level and above, by zot’s names of levels', async () => {
