@@ -9,8 +9,8 @@ import { after, before, test } from 'node:test';
 import { isDigest } from '#oci/digest';
 import { parseRepoName } from '#oci/repo-name';
 import { LocalDriver } from '#storage';
-import { descriptorOf, imageOf } from '../../test/e2e/support/content.ts';
-import type { Image } from '../../test/e2e/support/content.ts';
+import { descriptorOf, imageOf, indexOf } from '../../test/e2e/support/content.ts';
+import type { Content, Image } from '../../test/e2e/support/content.ts';
 import { contentsOf, tagged, writeLayout } from '../../test/e2e/support/layout.ts';
 import { openRegistry } from '../../test/faults/support/opened-registry.ts';
 import type { OpenedRegistry } from '../../test/faults/support/opened-registry.ts';
@@ -96,4 +96,26 @@ test('a repository that is deleted while all are exported is left out, and is no
   await exportLayouts(opened, { selections: 'all', target, referrers: true }, tally);
   assert.deepEqual([tally.skippedCount, removed], [0, true]);
   assert.match(await readFile(path.join(target, 'app/index.json'), 'utf8'), /second/);
+});
+
+test('indexes that list the same indexes over and over are walked once', { timeout: 60_000 }, async () => {
+  const levels = [[first.manifest]];
+  // Four indexes on each level, each listing all below: more ways down than anybody could go.
+  for (let level = 1; level <= 14; level += 1) {
+    const below = (levels.at(-1) ?? []).map((content) => descriptorOf(content));
+    levels.push(['a', 'b', 'c', 'd'].map((name) => indexOf(below, { annotations: { name } })));
+  }
+  const top = levels.at(-1)?.[0];
+  assert.ok(top);
+  const layout = path.join(folder, 'nested');
+  const contents: Content[] = [...contentsOf(first), ...levels.flat()];
+  await writeLayout(layout, { schemaVersion: 2, manifests: [tagged(top, 'top')] }, contents);
+  const name = parseRepoName('nested');
+  const parts = { ...opened, tally: new Tally(), manifestSizeBytesMax: 1e6 };
+  await importLayouts(parts, { source: layout, repo: name, tags: [] });
+  const tally = new Tally();
+  const target = path.join(folder, 'nested-out');
+  const selections = [{ repo: name, references: [] }];
+  await exportLayouts(opened, { selections, target, referrers: true }, tally);
+  assert.deepEqual([tally.skipped, tally.counts.manifests], [[], 13 * 4 + 2]);
 });

@@ -65,8 +65,8 @@ export class ExportWalk {
   }
 
   /** Gives the manifests that were carried, those that it lists included; `null` when it was skipped or is gone. */
-  async #carryOne({ descriptor, tag }: IndexEntry): Promise<Digest[] | null> {
-    const reached: Digest[] = [];
+  async #carryOne({ descriptor, tag }: IndexEntry): Promise<ReadonlySet<Digest> | null> {
+    const reached = new Set<Digest>();
     try {
       await this.#manifest(descriptor.digest, descriptor.mediaType, reached);
       return reached;
@@ -81,9 +81,11 @@ export class ExportWalk {
     }
   }
 
-  async #manifest(digest: Digest, mediaType: string, reached: Digest[], depth = 0): Promise<void> {
+  async #manifest(digest: Digest, mediaType: string, reached: Set<Digest>, depth = 0): Promise<void> {
+    // Indexes that list each other's children have more ways down than anybody could go.
+    if (reached.has(digest)) return;
     if (depth > DEPTH_MAX) throw new TransferRefusal(`its indexes are nested more than ${DEPTH_MAX} deep`);
-    reached.push(digest);
+    reached.add(digest);
     if (this.#done.get(digest) !== undefined && manifestKind(mediaType) !== 'index') return;
     const bytes = await this.#store.readManifest(digest, MANIFEST_BYTES_MAX);
     if (bytes === null) throw new TransferRefusal(`the manifest ${digest} is missing`);
