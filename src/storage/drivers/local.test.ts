@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import {
   chmod,
   link,
+  lstat,
   mkdir,
   mkdtemp,
   readFile,
@@ -64,6 +65,9 @@ describe('the local driver', () => {
       await writeFile(file, 'bytes');
       assert.equal(await driver.adopt(file, 'r/.uploads/one', { durable: true }), true);
       assert.equal((await stat(join(root, 'r/.uploads/one'))).ino, (await stat(file)).ino);
+      await symlink('data', join(outside, 'leading'));
+      assert.equal(await driver.adopt(join(outside, 'leading'), 'r/.uploads/led', { durable: true }), true);
+      assert.equal((await lstat(join(root, 'r/.uploads/led'))).ino, (await stat(file)).ino);
       assert.equal(await driver.adopt(join(outside, 'none'), 'r/.uploads/two', { durable: true }), false);
       assert.equal(await driver.adopt(join(outside, 'none'), 'r/.uploads/two', { durable: false }), false);
       const copying = new LocalDriver(root, withoutLinks);

@@ -1,4 +1,5 @@
 import { constants, fstatSync } from 'node:fs';
+import { realpath } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { StorageError } from '../driver.ts';
 import type {
@@ -168,8 +169,10 @@ export class LocalDriver implements StorageDriver {
   async adopt(file: string, to: string, options: DurabilityOptions): Promise<boolean> {
     const target = this.#absolute(to);
     try {
-      if (options.durable) await this.#syncFile(file);
-      await this.#inFolder(dirname(target), false, () => this.#files.link(file, target));
+      // A second name for a symbolic link would go on depending on what it leads to.
+      const source = await realpath(file);
+      if (options.durable) await this.#syncFile(source);
+      await this.#inFolder(dirname(target), false, () => this.#files.link(source, target));
       return true;
     } catch (error) {
       if (isAbsent(error) || NO_LINK.includes(systemCode(error))) return false;
