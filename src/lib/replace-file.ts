@@ -8,7 +8,7 @@ import {
   renameSync,
   rmSync,
   statSync,
-  writeSync,
+  writeFileSync,
 } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { randomBytes } from 'node:crypto';
@@ -36,7 +36,8 @@ export function replaceFile(path: string, text: string, options: ReplaceOptions)
   const file = openSync(staged, 'wx', 0o600);
   try {
     try {
-      writeSync(file, text);
+      // All of it: a single write takes what fits on a disk that is nearly full.
+      writeFileSync(file, text);
       if (options.expected === null) fchmodSync(file, options.mode);
       else keepOwner(file, options.expected);
       fsyncSync(file);
