@@ -16,15 +16,19 @@ export async function takeRoots(
 ): Promise<void> {
   const running = new Set<Promise<void>>();
   let fault: { readonly error: unknown } | null = null;
-  for await (const root of roots) {
-    const one = takeRoot(intake, root, tally)
-      .catch((error: unknown) => void (fault ??= { error }))
-      .finally(() => running.delete(one));
-    running.add(one);
-    if (running.size >= ROOTS_AT_ONCE) await Promise.race(running);
-    if (fault !== null) break;
+  try {
+    for await (const root of roots) {
+      const one = takeRoot(intake, root, tally)
+        .catch((error: unknown) => void (fault ??= { error }))
+        .finally(() => running.delete(one));
+      running.add(one);
+      if (running.size >= ROOTS_AT_ONCE) await Promise.race(running);
+      if (fault !== null) break;
+    }
+  } finally {
+    // Also when no more can be listed: what is under way needs the storage that is closed next.
+    await Promise.all(running);
   }
-  await Promise.all(running);
   throwFault(fault);
 }
 

@@ -2,6 +2,7 @@
  * What zot keeps in its metadata database (`meta.db`) and nowhere else: API keys, groups of users, pull counts, times.
  * What the images say themselves is left out.
  */
+import type { ApiKeyRecord } from '#metadata';
 import { isDigest } from '#oci/digest';
 import type { Digest } from '#oci/digest';
 import { isJsonObject } from '#oci/descriptor';
@@ -15,17 +16,8 @@ import { bytesOf, listOf, numberOf, readFields } from './protobuf.ts';
 import type { Fields } from './protobuf.ts';
 import { TransferRefusal } from './refusal.ts';
 
-export interface ZotApiKey {
-  readonly hash: string;
-  readonly uuid: string;
-  readonly label: string;
-  readonly scopes: readonly string[];
-  readonly createdMs: number;
-  readonly expiresMs: number | null;
-  readonly lastUsedMs: number | null;
-  readonly creatorUserAgent: string;
-  readonly generatedBy: string;
-}
+/** As it is kept here; zot does not say who vouched for its owner. */
+export type ZotApiKey = Omit<ApiKeyRecord, 'owner' | 'origin'>;
 
 export interface ZotUser {
   readonly name: string;
