@@ -11,6 +11,7 @@ import { ExportWalk } from './export-walk.ts';
 import { FolderSink } from './folder-sink.ts';
 import { layoutAt } from './layout-folder.ts';
 import { TransferRefusal, printable } from './refusal.ts';
+import { requireUnserved } from './served-target.ts';
 import { isOfContent } from './take-roots.ts';
 import type { Tally } from './tally.ts';
 import type { ByteSink } from './tar-writer.ts';
@@ -36,6 +37,7 @@ export async function exportLayouts(parts: ExportParts, order: ExportOrder, tall
     throw new TransferRefusal('archives are written as they are: use "--to - | gzip > file", or a .tar');
   if (target.endsWith('.tar'))
     return writeWhole(target, (write) => toArchive(parts, order, { tally, write }));
+  requireUnserved(target);
   const [only, second] = selections === 'all' ? [] : selections;
   if (only !== undefined && second === undefined) return toFolder(parts, { ...order, tally }, only, target);
   for await (const selection of eachOf(parts, selections)) {

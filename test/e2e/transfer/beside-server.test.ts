@@ -46,6 +46,29 @@ test(
   },
 );
 
+test('an export does not write into a storage that is served', { timeout: 60_000 }, async () => {
+  const server = await startServer({ root: at('live') });
+  try {
+    await zotJson('import', at('live'), await layout(), '--repo', 'app');
+    const begun = await fetch(`${server.url}/v2/app/blobs/uploads/`, { method: 'POST' });
+    const upload = new URL(begun.headers.get('location') ?? '', server.url);
+    const targets = [
+      ['app', '--to', at('live/app')],
+      ['app', '--to', at('live/new/below')],
+      ['--all', '--to', at('live')],
+    ];
+    for (const words of targets) {
+      const { exitCode, errors } = await runZot('export', at('live'), ...words);
+      assert.equal(exitCode, 1);
+      assert.match(errors, /^Error: [^\n]+ lies in the storage [^\n]+ serves it: use "zot import" there\n$/);
+    }
+    assert.equal((await fetch(upload)).status, 204, 'the upload is gone');
+    assert.equal(existsSync(at('live/new')), false);
+  } finally {
+    await server.stop();
+  }
+});
+
 test('a read-only registry takes no import', { timeout: 60_000 }, async () => {
   const server = await startServer({ root: at('frozen'), config: { storage: { readOnly: true } } });
   try {
