@@ -6,17 +6,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { parse } from 'yaml';
-import { main } from '../../src/cli/main.ts';
+import { runZot } from '../../test/support/run-zot.ts';
 import { startServer } from '../../test/support/server.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'zot-extension-examples-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
-
-async function zot(...words: string[]): Promise<{ exitCode: number; text: string }> {
-  const text: string[] = [];
-  const io = { stdout: { write: (more: string) => text.push(more) }, stderr: { write: () => true } };
-  return { exitCode: await main(words, 'zot', io), text: text.join('') };
-}
 
 const TESTS: Record<string, (config: Record<string, unknown>) => Promise<void>> = {
   'scrub.yaml': async (config) => {
@@ -28,10 +22,10 @@ const TESTS: Record<string, (config: Record<string, unknown>) => Promise<void>> 
       const upload = { method: 'POST', headers: { 'content-type': 'application/octet-stream' }, body: bytes };
       const target = `${server.url}/v2/team/app/blobs/uploads/?digest=sha256:${hex}`;
       assert.equal((await fetch(target, upload)).status, 201);
-      assert.match((await zot('tasks', server.configFile)).text, /^scrub \(low\)/m);
-      assert.equal((await zot('scrub', server.configFile)).exitCode, 0);
+      assert.match((await runZot('tasks', server.configFile)).text, /^scrub \(low\)/m);
+      assert.equal((await runZot('scrub', server.configFile)).exitCode, 0);
       writeFileSync(path.join(folder, 'zot/team/app/blobs/sha256', hex), 'bytes that rOt');
-      const found = await zot('scrub', server.configFile);
+      const found = await runZot('scrub', server.configFile);
       assert.equal(found.exitCode, 2);
       assert.match(found.text, new RegExp(`team/app@sha256:${hex}: wrong-digest`));
       assert.equal((await fetch(blob)).status, 404);

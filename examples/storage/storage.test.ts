@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { parse } from 'yaml';
-import { main } from '../../src/cli/main.ts';
+import { runZot, zotJson } from '../../test/support/run-zot.ts';
 import { imageOf } from '../../test/e2e/support/content.ts';
 import { contentsOf, tagged, writeLayout } from '../../test/e2e/support/layout.ts';
 import { startServer } from '../../test/support/server.ts';
@@ -18,10 +18,7 @@ const TESTS: Record<string, (config: Record<string, unknown>) => Promise<void>> 
   'garbage.yaml': async (config) => {
     const server = await startServer({ config });
     try {
-      const text: string[] = [];
-      const io = { stdout: { write: (more: string) => text.push(more) }, stderr: { write: () => true } };
-      assert.equal(await main(['tasks', server.configFile, '--json'], 'zot', io), 0);
-      const { jobs } = JSON.parse(text.join('')) as { jobs: { name: string }[] };
+      const { jobs } = await zotJson<{ jobs: { name: string }[] }>('tasks', server.configFile);
       assert.deepEqual(jobs.map(({ name }) => name).toSorted(), [
         'dedupe',
         'dedupe /scratch',
@@ -48,10 +45,9 @@ const TESTS: Record<string, (config: Record<string, unknown>) => Promise<void>> 
       }
       const listed = await fetch(`${server.url}/v2/team/app/tags/list`);
       assert.equal(listed.status, 200);
-      const text: string[] = [];
-      const io = { stdout: { write: (more: string) => text.push(more) }, stderr: { write: () => true } };
-      assert.equal(await main(['retention', 'preview', server.configFile], 'zot', io), 0);
-      const gone = text.join('').matchAll(/^ {2}goes {2}(\S+)/gm);
+      const { exitCode, text, errors } = await runZot('retention', 'preview', server.configFile);
+      assert.equal(exitCode, 0, errors);
+      const gone = text.matchAll(/^ {2}goes {2}(\S+)/gm);
       assert.deepEqual(
         [...gone].map(([, tag]) => tag),
         ['main-0', 'main-1'],
@@ -66,13 +62,13 @@ const TESTS: Record<string, (config: Record<string, unknown>) => Promise<void>> 
     try {
       const one = await pushManifest(server.url, 'apps/undo', 'latest', 'one');
       await pushManifest(server.url, 'apps/undo', 'latest', 'two');
-      const text: string[] = [];
-      const io = { stdout: { write: (more: string) => text.push(more) }, stderr: { write: () => true } };
-      assert.equal(await main(['tag', 'restore', server.configFile, 'apps/undo:latest'], 'zot', io), 0);
+      const restored = await runZot('tag', 'restore', server.configFile, 'apps/undo:latest');
+      assert.equal(restored.exitCode, 0, restored.errors);
       const pulled = await fetch(`${server.url}/v2/apps/undo/manifests/latest`);
       assert.equal(pulled.headers.get('docker-content-digest'), one);
-      assert.equal(await main(['tag', 'history', server.configFile, 'apps/undo:latest'], 'zot', io), 0);
-      assert.match(text.join(''), /  restored  /);
+      const history = await runZot('tag', 'history', server.configFile, 'apps/undo:latest');
+      assert.equal(history.exitCode, 0, history.errors);
+      assert.match(history.text, /  restored  /);
       await pushManifest(server.url, 'scratch/undo', 'latest', 'one');
       const none = await fetch(`${server.url}/v2/scratch/undo/_oci/tag-history/latest`);
       assert.equal(none.status, 404);
@@ -103,11 +99,10 @@ const TESTS: Record<string, (config: Record<string, unknown>) => Promise<void>> 
       const upload = `${server.url}${begun.headers.get('location')}`;
       const chunk = { method: 'PATCH', body: Buffer.alloc(1000) };
       assert.equal((await fetch(upload, chunk)).status, 202);
-      const text: string[] = [];
-      const io = { stdout: { write: (more: string) => text.push(more) }, stderr: { write: () => true } };
-      assert.equal(await main(['quota', server.configFile], 'zot', io), 0);
+      const { exitCode, text, errors } = await runZot('quota', server.configFile);
+      assert.equal(exitCode, 0, errors);
       // The store of all may hold what other examples pushed.
-      assert.deepEqual(text.join('').split('\n').slice(1), [
+      assert.deepEqual(text.split('\n').slice(1), [
         'team: 10 B of 10.0 GiB used (0%), 1000 B reserved by uploads',
         'team/scratch: 10 B of 1.0 GiB used (0%), 1000 B reserved by uploads',
         '',

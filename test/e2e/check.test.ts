@@ -5,7 +5,7 @@ import path from 'node:path';
 import process from 'node:process';
 import { after, before, test } from 'node:test';
 import { FINDING_KINDS, type Finding, type FindingKind } from '../../src/check/finding.ts';
-import { main } from '../../src/cli/main.ts';
+import { runZot } from '../support/run-zot.ts';
 import {
   contentOf,
   descriptorOf,
@@ -61,13 +61,7 @@ before(async () => {
 after(() => rm(folder, { recursive: true }));
 
 async function run(root: string, ...flags: string[]): Promise<Result> {
-  let text = '';
-  let errors = '';
-  const io = {
-    stdout: { write: (more: string) => (text += more) },
-    stderr: { write: (more: string) => (errors += more) },
-  };
-  const exitCode = await main(['check', root, '--json', ...flags], 'zot', io);
+  const { exitCode, text, errors } = await runZot('check', root, '--json', ...flags);
   assert.equal(errors, '');
   return { ...(JSON.parse(text) as Result), exitCode };
 }
@@ -311,9 +305,8 @@ test('a folder that is itself one image layout is checked as one', async () => {
 
 test('people get a line that says what, where and how to mend it, and a summary', async () => {
   const root = await damagedCopy((copy) => rm(layerFile(copy)));
-  let text = '';
-  const io = { stdout: { write: (more: string) => (text += more) }, stderr: { write: () => true } };
-  assert.equal(await main(['check', root], 'zot', io), 1);
+  const { exitCode, text } = await runZot('check', root);
+  assert.equal(exitCode, 1);
   assert.match(text, new RegExp(`^damage: app ${layer.digest}: blob-missing\n`));
   assert.match(
     text,
@@ -324,10 +317,9 @@ test('people get a line that says what, where and how to mend it, and a summary'
 });
 
 test('a folder that is not there is an error of one line', async () => {
-  let text = '';
-  const io = { stdout: { write: () => true }, stderr: { write: (more: string) => (text += more) } };
-  assert.equal(await main(['check', path.join(folder, 'absent')], 'zot', io), 1);
-  assert.match(text, /^Error: the folder .*absent cannot be read: ENOENT[^\n]*\n$/);
+  const { exitCode, errors } = await runZot('check', path.join(folder, 'absent'));
+  assert.equal(exitCode, 1);
+  assert.match(errors, /^Error: the folder .*absent cannot be read: ENOENT[^\n]*\n$/);
 });
 
 test('pushes and deletes that go on meanwhile are no damage', async () => {

@@ -5,8 +5,8 @@ import { mkdtemp, readdir, rm, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
-import { main } from '../../src/cli/main.ts';
+import { eventually } from '../support/eventually.ts';
+import { runZot } from '../support/run-zot.ts';
 import { startServer } from '../support/server.ts';
 import type { RunningServer, ServerOptions } from '../support/server.ts';
 import { contentOf, imageOf } from './support/content.ts';
@@ -20,24 +20,13 @@ const image = imageOf('collected');
 const orphan = contentOf('nobody needs this', 'application/octet-stream');
 const WAIT_MAX_MS = 30_000;
 
-async function zot(...words: string[]): Promise<{ exitCode: number; text: string; errors: string }> {
-  let text = '';
-  let errors = '';
-  const io = {
-    stdout: { write: (more: string) => (text += more) },
-    stderr: { write: (more: string) => (errors += more) },
-  };
-  const exitCode = await main(words, 'zot', io);
-  return { exitCode, text, errors };
-}
-
 interface Report {
   readonly dryRun: boolean;
   readonly stores: readonly { readonly store: string; readonly blobs: number; readonly buried: number }[];
 }
 
 async function gc(...words: string[]): Promise<Report> {
-  const { exitCode, text, errors } = await zot('gc', ...words, '--json');
+  const { exitCode, text, errors } = await runZot('gc', ...words, '--json');
   assert.equal(exitCode, 0, errors);
   return JSON.parse(text) as Report;
 }
@@ -77,7 +66,7 @@ test(
           [[0, 0]],
         );
       }
-      const { exitCode, text } = await zot('tasks', server.configFile);
+      const { exitCode, text } = await runZot('tasks', server.configFile);
       assert.equal(exitCode, 0);
       assert.match(text, /^gc \(medium\): (waiting|running)/);
       assert.ok(existsSync(fileOf(server.root, orphan)));
@@ -96,7 +85,7 @@ test(
       await push(server, [image.config, ...image.layers], 'v1');
       await push(server, [orphan], null);
       const isDone = (): boolean => server.stdout().includes('garbage collected blobs');
-      for (let waitedMs = 0; !isDone() && waitedMs < WAIT_MAX_MS; waitedMs += 200) await delay(200);
+      await eventually(isDone, WAIT_MAX_MS, 'it is collected');
       assert.equal(existsSync(fileOf(server.root, orphan)), false);
       for (const { digest } of [image.config, ...image.layers]) {
         assert.equal((await fetch(`${server.url}/v2/app/blobs/${digest}`)).status, 200);
@@ -141,11 +130,11 @@ test('a folder that nobody serves is collected here, without a grace', { timeout
   );
   assert.equal(existsSync(fileOf(root, orphan)), false);
   for (const layer of image.layers) assert.ok(existsSync(fileOf(root, layer)));
-  assert.match((await zot('tasks', root)).text, /no background work/);
+  assert.match((await runZot('tasks', root)).text, /no background work/);
 });
 
 test('a folder that is not there is refused in one line', async () => {
-  const { exitCode, errors } = await zot('gc', path.join(folder, 'none.json'));
+  const { exitCode, errors } = await runZot('gc', path.join(folder, 'none.json'));
   assert.equal(exitCode, 1);
   assert.match(errors, /^Error: [^\n]+\n$/);
 });

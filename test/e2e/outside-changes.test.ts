@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { eventually } from '../support/eventually.ts';
 import { jsonOf, statusAndCode } from './support/client.ts';
 import { descriptorOf, expectStatus, imageOf, pushImage, putManifest } from './support/content.ts';
 import { contentsOf, tagged, writeBlobs, writeLayout } from './support/layout.ts';
@@ -33,12 +34,8 @@ async function edit(repo: string, change: (index: IndexJson) => unknown, inPlace
 }
 
 /** Asks again and again until the answer is the one that is waited for, at most for the promised time. */
-async function eventually(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + SERVED_WITHIN_MS;
-  while (!(await isSo())) {
-    if (performance.now() > deadlineMs) throw new Error(`not within ${SERVED_WITHIN_MS} ms: ${what}`);
-  }
-}
+const until = (what: string, isSo: () => Promise<boolean>): Promise<number> =>
+  eventually(isSo, SERVED_WITHIN_MS, what);
 
 const status = async (repo: string, reference: string): Promise<number> =>
   (await served.request('HEAD', `/v2/${repo}/manifests/${reference}`)).status;
@@ -54,7 +51,7 @@ test('a tag that another tool adds is served within two seconds, and a push join
       (index) => ({ ...index, manifests: [...index.manifests, tagged(theirs.manifest, 'theirs')] }),
       inPlace,
     );
-    await eventually('the new tag', async () => (await status(repo, 'theirs')) === 200);
+    await until('the new tag', async () => (await status(repo, 'theirs')) === 200);
     await pushImage(served, repo, third, 'third');
     const tags = jsonOf(await served.request('GET', `/v2/${repo}/tags/list`));
     assert.deepEqual(tags, { name: repo, tags: ['ours', 'theirs', 'third'] });
@@ -81,7 +78,7 @@ test('a tag that another tool moves or removes is followed', async () => {
   await pushImage(served, 'moved', third, 'v2');
   await writeBlobs(path.join(served.root, 'moved'), contentsOf(theirs));
   await edit('moved', () => ({ schemaVersion: 2, manifests: [tagged(theirs.manifest, 'v1')] }));
-  await eventually('the moved tag', async () => {
+  await until('the moved tag', async () => {
     const answer = await served.request('GET', '/v2/moved/manifests/v1');
     return answer.headers['docker-content-digest'] === theirs.manifest.digest;
   });
@@ -97,18 +94,18 @@ test('several changes within a second are all seen in the end', async () => {
     await edit('quick', () => ({ schemaVersion: 2, manifests: [tagged(theirs.manifest, tag)] }), true);
     await status('quick', tag);
   }
-  await eventually('the last change', async () => (await status('quick', 'v19')) === 200);
+  await until('the last change', async () => (await status('quick', 'v19')) === 200);
 });
 
 test('a repository that another tool writes is served, and one that it removes is unknown', async () => {
   assert.equal(await status('appeared', 'v1'), 404);
   const index = { schemaVersion: 2, manifests: [tagged(theirs.manifest, 'v1')] };
   await writeLayout(path.join(served.root, 'appeared'), index, contentsOf(theirs));
-  await eventually('the new repository', async () => (await status('appeared', 'v1')) === 200);
+  await until('the new repository', async () => (await status('appeared', 'v1')) === 200);
   const catalog = async (): Promise<string> => (await served.request('GET', '/v2/_catalog')).text;
   assert.ok((await catalog()).includes('"appeared"'));
   await rm(path.join(served.root, 'appeared'), { recursive: true });
-  await eventually('the removal', async () => (await status('appeared', 'v1')) === 404);
+  await until('the removal', async () => (await status('appeared', 'v1')) === 404);
   const tags = await served.request('GET', '/v2/appeared/tags/list');
   assert.equal(statusAndCode(tags), '404 NAME_UNKNOWN');
   assert.ok(!(await catalog()).includes('"appeared"'));
@@ -121,7 +118,7 @@ test(
     const good = await readFile(indexFile('torn'));
     await writeFile(indexFile('torn'), good.subarray(0, 40));
     // Long enough for the broken file to have been looked at.
-    await eventually('a warning', async () => {
+    await until('a warning', async () => {
       await status('torn', 'v1');
       const lines = await served.logLines();
       return lines.some(
@@ -131,7 +128,7 @@ test(
     assert.equal(await status('torn', 'v1'), 200);
     const index = { schemaVersion: 2, manifests: [descriptorOf(ours.manifest), tagged(ours.manifest, 'v2')] };
     await writeFile(indexFile('torn'), JSON.stringify(index));
-    await eventually('the mended file', async () => (await status('torn', 'v2')) === 200);
+    await until('the mended file', async () => (await status('torn', 'v2')) === 200);
     assert.equal(await status('torn', 'v1'), 404);
   },
 );

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { after, before, describe, it } from 'node:test';
+import { eventually } from '../support/eventually.ts';
 import { startServer, type RunningServer } from '../support/server.ts';
 import { errorOf, jsonOf, sendRequest, statusAndCode, type Answer, type Call } from './support/client.ts';
 import { contentOf, imageOf, OCI_LAYER, type Content, type Image } from './support/content.ts';
@@ -63,10 +64,8 @@ for (const workers of [1, 2]) {
       return found;
     };
 
-    const until = async (what: string, holds: () => Promise<boolean>): Promise<void> => {
-      const deadlineMs = performance.now() + PATIENCE_MS;
-      while (!(await holds())) assert.ok(performance.now() < deadlineMs, `never: ${what}`);
-    };
+    const until = (what: string, holds: () => Promise<boolean>): Promise<number> =>
+      eventually(holds, PATIENCE_MS, what);
 
     it('admit exactly ten of a hundred mebibytes that are pushed at once', async () => {
       const pushes = Array.from({ length: 100 }, (_, at) =>

@@ -4,7 +4,7 @@ import { mkdtemp, readFile, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { main } from '../../src/cli/main.ts';
+import { runZot } from '../support/run-zot.ts';
 import { startServer, type RunningServer } from '../support/server.ts';
 import { errorOf, jsonOf, sendRequest, statusAndCode, type Answer, type Call } from './support/client.ts';
 import { contentOf, imageOf, OCI_INDEX, OCI_LAYER, type Image } from './support/content.ts';
@@ -182,13 +182,8 @@ for (const workers of [1, 2]) {
       const image = imageOf('commanded');
       await push('cli/app', image);
       const run = async (...words: string[]): Promise<[number, string, string]> => {
-        const out: string[] = [];
-        const err: string[] = [];
-        const io = {
-          stdout: { write: (text: string) => out.push(text) },
-          stderr: { write: (text: string) => err.push(text) },
-        };
-        return [await main(['repo', ...words], 'zot', io), out.join(''), err.join('')];
+        const { exitCode, text, errors } = await runZot('repo', ...words);
+        return [exitCode, text, errors];
       };
       const { configFile } = server;
       assert.deepEqual(await run('rename', configFile, 'cli/app', 'cli/web', '--yes'), [

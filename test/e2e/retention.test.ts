@@ -4,23 +4,18 @@ import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as delay } from 'node:timers/promises';
+import { eventually } from '../support/eventually.ts';
 import { startServer } from '../support/server.ts';
 import type { RunningServer } from '../support/server.ts';
 import { imageOf } from './support/content.ts';
 import type { Image } from './support/content.ts';
 import { contentsOf, tagged, writeLayout } from './support/layout.ts';
-import { zot } from './support/zot-command.ts';
+import { runZot } from '../support/run-zot.ts';
 
 const PATIENCE_MS = 30_000;
 
-async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const deadlineMs = performance.now() + PATIENCE_MS;
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);
-    await delay(50);
-  }
-}
+const until = (what: string, holds: () => Promise<boolean> | boolean): Promise<number> =>
+  eventually(holds, PATIENCE_MS, what);
 
 async function push(server: RunningServer, repo: string, image: Image, tag: string): Promise<void> {
   for (const { bytes, digest } of [image.config, ...image.layers]) {
@@ -68,7 +63,7 @@ interface Previewed {
 }
 
 async function preview(config: string, ...flags: string[]): Promise<Previewed> {
-  const { exitCode, text, errors } = await zot('retention', 'preview', config, '--json', ...flags);
+  const { exitCode, text, errors } = await runZot('retention', 'preview', config, '--json', ...flags);
   assert.equal(exitCode, 0, errors);
   return JSON.parse(text) as Previewed;
 }
@@ -152,7 +147,7 @@ test('dry runs change nothing, in sub paths by their own policies', { timeout: 1
   try {
     await pushAll(server, 'team/app');
     await pushAll(server, 'other/app');
-    const { exitCode, text } = await zot('gc', server.configFile);
+    const { exitCode, text } = await runZot('gc', server.configFile);
     assert.equal(exitCode, 0);
     assert.match(text, /^default: removed 3 tags/m);
     assert.match(text, /^\/team: removed 3 tags/m);
@@ -184,7 +179,7 @@ describe('the preview', { timeout: 120_000 }, () => {
     const config = await configOf(
       policy([{ patterns: ['^v'], mostRecentlyPushedCount: 2, pushedWithin: '1ms' }]),
     );
-    const short = await zot('retention', 'preview', config);
+    const short = await runZot('retention', 'preview', config);
     assert.equal(short.exitCode, 0, short.errors);
     const lines = short.text.split('\n');
     assert.equal(lines[0], 'team/app: 2 of 4 tags go (policies[0])');
@@ -198,7 +193,7 @@ describe('the preview', { timeout: 120_000 }, () => {
       short.text,
       /^default: 2 of 4 tags would go, in 1 of 2 repositories that a policy is about$/m,
     );
-    const { text } = await zot('retention', 'preview', config, '--all');
+    const { text } = await runZot('retention', 'preview', config, '--all');
     assert.match(text, /^ {2}stays v3 .*; keepTags\[0\]: mostRecentlyPushedCount 2$/m);
     assert.match(text, /^infra\/tool: no policy, all tags stay$/m);
     assert.deepEqual(await tagsOf(server, 'team/app'), ['main', 'v1', 'v2', 'v3']);
@@ -220,7 +215,7 @@ describe('the preview', { timeout: 120_000 }, () => {
       { policy: 1, entry: null, message: 'earlier policies take all repositories that it matches' },
       { policy: 2, entry: null, message: 'it matches no repository' },
     ]);
-    const { text } = await zot('retention', 'preview', config);
+    const { text } = await runZot('retention', 'preview', config);
     assert.match(text, /^warning: policies\[0\]\.keepTags\[0\]: the pattern \^x matches no tag$/m);
   });
 
@@ -235,7 +230,7 @@ describe('the preview', { timeout: 120_000 }, () => {
 
   test("logs every decision in zot's words for verify-feature, and ends", async () => {
     const config = await configOf(policy([{ patterns: ['^v'], mostRecentlyPushedCount: 2 }]));
-    const { exitCode, text, errors } = await zot('verify-feature', 'retention', config, '-t', '1m');
+    const { exitCode, text, errors } = await runZot('verify-feature', 'retention', config, '-t', '1m');
     assert.equal(exitCode, 0, errors);
     const lines = text.split('\n').filter((line) => line !== '');
     const entries = lines.map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -252,16 +247,16 @@ describe('the preview', { timeout: 120_000 }, () => {
     assert.ok(decided.every((entry) => entry['dry-run'] === true && entry['module'] === 'retention'));
     assert.equal(entries.at(-1)?.['message'], 'retention check completed successfully');
     assert.deepEqual(await tagsOf(server, 'team/app'), ['main', 'v1', 'v2', 'v3']);
-    const off = await zot('verify-feature', 'retention', await configOf(policy([{}]), { gc: false }));
+    const off = await runZot('verify-feature', 'retention', await configOf(policy([{}]), { gc: false }));
     assert.equal(off.exitCode, 1);
     assert.match(off.errors, /verify-feature retention requires GC to be enabled/);
   });
 
   test('refuses a wrong configuration and wrong words in a line', async () => {
-    const wrong = await zot('retention', 'preview', await configOf(policy([{ patterns: ['('] }])));
+    const wrong = await runZot('retention', 'preview', await configOf(policy([{ patterns: ['('] }])));
     assert.equal(wrong.exitCode, 1);
     assert.match(wrong.errors, /retention tag regex could not be compiled/);
-    const words = await zot('retention', 'show', server.configFile);
+    const words = await runZot('retention', 'show', server.configFile);
     assert.notEqual(words.exitCode, 0);
     assert.match(words.errors, /zot retention preview/);
   });

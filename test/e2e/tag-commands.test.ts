@@ -5,7 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { main } from '../../src/cli/main.ts';
+import { runZot } from '../support/run-zot.ts';
 import { startServer } from '../support/server.ts';
 import type { RunningServer } from '../support/server.ts';
 import { imageOf } from './support/content.ts';
@@ -15,31 +15,14 @@ let folder = '';
 before(async () => (folder = await mkdtemp(path.join(tmpdir(), 'zot-tag-'))));
 after(() => rm(folder, { recursive: true }));
 
-interface Outcome {
-  readonly exitCode: number;
-  readonly text: string;
-  readonly errors: string;
-}
-
-async function zot(...words: string[]): Promise<Outcome> {
-  let text = '';
-  let errors = '';
-  const io = {
-    stdout: { write: (more: string) => (text += more) },
-    stderr: { write: (more: string) => (errors += more) },
-  };
-  const exitCode = await main(words, 'zot', io);
-  return { exitCode, text, errors };
-}
-
 async function told<Result>(...words: string[]): Promise<Result> {
-  const { exitCode, text, errors } = await zot('tag', ...words, '--json');
+  const { exitCode, text, errors } = await runZot('tag', ...words, '--json');
   assert.equal(exitCode, 0, errors);
   return JSON.parse(text) as Result;
 }
 
 async function refused(pattern: RegExp, ...words: string[]): Promise<void> {
-  const { exitCode, errors } = await zot('tag', ...words);
+  const { exitCode, errors } = await runZot('tag', ...words);
   assert.equal(exitCode, 1);
   assert.match(errors, pattern);
   assert.equal(errors.trim().split('\n').length, 1, errors);
@@ -92,14 +75,14 @@ test('a tag is shown, restored and purged while the server runs', { timeout: 60_
     assert.equal(await named(server, 'team/app', 'latest'), null);
     const story = await told<Story>('history', file, 'team/app:latest');
     assert.deepEqual(kinds(story), ['manifestDeleted', 'restored', 'moved', 'created']);
-    assert.match((await zot('tag', 'history', file, 'team/app:latest')).text, /deleted with its manifest/);
+    assert.match((await runZot('tag', 'history', file, 'team/app:latest')).text, /deleted with its manifest/);
     assert.match(
-      (await zot('tag', 'restore', file, 'team/app:latest')).text,
+      (await runZot('tag', 'restore', file, 'team/app:latest')).text,
       /^team\/app:latest names sha256:/,
     );
     assert.equal(await named(server, 'team/app', 'latest'), one.manifest.digest);
     assert.match(
-      (await zot('tag', 'restore', file, 'team/app:latest', '--digest', one.manifest.digest)).text,
+      (await runZot('tag', 'restore', file, 'team/app:latest', '--digest', one.manifest.digest)).text,
       /already/,
     );
 
@@ -107,7 +90,7 @@ test('a tag is shown, restored and purged while the server runs', { timeout: 60_
     await push(server, 'other', secret, 'copy');
     // Nobody is there to be asked.
     await refused(/--yes/, 'purge', file, 'team/app:leaked');
-    const { text } = await zot('tag', 'purge', file, 'team/app:leaked', '--yes');
+    const { text } = await runZot('tag', 'purge', file, 'team/app:leaked', '--yes');
     assert.match(text, /is gone with its tags leaked: 3 blobs/);
     assert.match(text, /other repositories too: other/);
     for (const { digest } of [secret.manifest, secret.config, ...secret.layers]) {
@@ -130,7 +113,7 @@ test('the same works on a folder that nobody serves', { timeout: 60_000 }, async
   await fetch(`${server.url}/v2/app/manifests/${two.manifest.digest}`, { method: 'DELETE' });
   await server.stop();
   // The folder alone: its configuration is not known, and what is held stays held.
-  const swept = await zot('gc', root, '--json');
+  const swept = await runZot('gc', root, '--json');
   assert.equal(swept.exitCode, 0, swept.errors);
   const restored = await told<{ digest: string }>('restore', root, 'app:v1');
   assert.equal(restored.digest, two.manifest.digest);
@@ -175,7 +158,7 @@ test('what makes no sense is refused in one line', { timeout: 60_000 }, async ()
   await refused(/no time/, 'restore', root, 'app:v1', '--at', 'yesterday');
   await refused(/not both/, 'restore', root, 'app:v1', '--at', '2026-01-01', '--digest', one.manifest.digest);
   await refused(/has no tag/, 'purge', root, 'app:v1', '--yes');
-  const { exitCode, errors } = await zot('tag', 'undo', root, 'app:v1');
+  const { exitCode, errors } = await runZot('tag', 'undo', root, 'app:v1');
   assert.equal(exitCode, 1);
   assert.match(errors, /write history, restore or purge/);
 });

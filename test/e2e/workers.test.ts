@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import process from 'node:process';
 import { after, before, test } from 'node:test';
+import { eventually } from '../support/eventually.ts';
 import { startServer, type RunningServer } from '../support/server.ts';
 import { sendRequest, statusAndCode, type Answer, type Call } from './support/client.ts';
 import { contentOf, imageOf, OCI_MANIFEST, type Image } from './support/content.ts';
@@ -79,10 +80,7 @@ async function underLoad(repo: string, happen: () => Promise<void>): Promise<voi
   }
 }
 
-async function eventually(what: string, isSo: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 15_000;
-  while (!(await isSo())) assert.ok(performance.now() < deadlineMs, what);
-}
+const until = (what: string, isSo: () => Promise<boolean>): Promise<number> => eventually(isSo, 15_000, what);
 
 test('a keeper and two serving processes stand below the first process', { skip: isLinux }, async () => {
   const children = await childrenOf(server.pid);
@@ -97,7 +95,7 @@ test(
     const [victim = 0, other = 0] = await childOf('internal-worker');
     await underLoad('kill/worker', async () => {
       process.kill(victim, 'SIGKILL');
-      await eventually('a new serving process', async () => {
+      await until('a new serving process', async () => {
         const now = await childOf('internal-worker');
         return now.length === 2 && now.includes(other) && !now.includes(victim);
       });
@@ -114,7 +112,7 @@ test(
     const [victim = 0] = await childOf('internal-keeper');
     await underLoad('kill/keeper', async () => {
       process.kill(victim, 'SIGKILL');
-      await eventually('a new keeper', async () => {
+      await until('a new keeper', async () => {
         const pull = await sendRequest(server.port, {
           method: 'GET',
           target: `/v2/kill/pull/manifests/${image.manifest.digest}`,
@@ -124,7 +122,7 @@ test(
         return now.length === 1 && !now.includes(victim);
       });
     });
-    await eventually('readiness', async () => (await tryRequest('GET', '/readyz'))?.status === 200);
+    await until('readiness', async () => (await tryRequest('GET', '/readyz'))?.status === 200);
   },
 );
 
@@ -135,7 +133,7 @@ test('an upload whose serving process is killed goes on in another', { skip: isL
   const first = { body: blob.bytes.subarray(0, 2_000_000) };
   assert.equal((await sendRequest(server.port, { method: 'PATCH', target: session, ...first })).status, 202);
   for (const pid of await childOf('internal-worker')) process.kill(pid, 'SIGKILL');
-  await eventually('a serving process', async () => (await tryRequest('GET', '/v2/'))?.status === 200);
+  await until('a serving process', async () => (await tryRequest('GET', '/v2/'))?.status === 200);
   const status = await sendRequest(server.port, { method: 'GET', target: session });
   assert.equal(status.headers.range, '0-1999999');
   const rest = { body: blob.bytes.subarray(2_000_000) };
@@ -147,7 +145,7 @@ test('when the first process is killed the others stop by themselves', { skip: i
   const pids = (await childrenOf(lonely.pid)).map(({ pid }) => pid);
   assert.equal(pids.length, 3);
   process.kill(lonely.pid, 'SIGKILL');
-  await eventually('the end of all', async () => pids.every((pid) => !isAlive(pid)));
+  await until('the end of all', async () => pids.every((pid) => !isAlive(pid)));
   await lonely.stop();
 });
 

@@ -13,7 +13,7 @@ import type { TestContext } from 'node:test';
 import { startProcess } from '../support/process.ts';
 import { projectRoot, startServer } from '../support/server.ts';
 import type { RunningServer } from '../support/server.ts';
-import { eventually } from './support/eventually.ts';
+import { retry } from '../support/eventually.ts';
 import { imageOf, randomContent } from './support/images.ts';
 import { IndexWatcher } from './support/index-watcher.ts';
 import { readLayouts } from './support/layout-truth.ts';
@@ -123,7 +123,7 @@ describe('a full disk', { timeout: 120_000 }, () => {
     await onSmallDisk(context, { storage: { minFreeSpace: '4MiB' } }, async (scene) => {
       await scene.disk.fill(3 * 1024 * 1024);
       // A look at the free space is trusted for a second.
-      await eventually(async () => {
+      await retry(async () => {
         requireRefused(await scene.client.send('POST', `/v2/${REPO}/blobs/uploads/`), scene);
       }, 5000);
       for (const way of BLOB_WAYS) {
@@ -149,7 +149,7 @@ describe('a full disk', { timeout: 120_000 }, () => {
 
   test('without a byte left goes on deleting, with the room of the reserve', async (context) => {
     await onSmallDisk(context, {}, async (scene) => {
-      await eventually(() => access(join(scene.root, '_zot/reserve')), 10_000);
+      await retry(() => access(join(scene.root, '_zot/reserve')), 10_000);
       await scene.disk.fill();
       const paths = ['manifests/latest', 'manifests/other', `blobs/${scene.samples[0]?.loose.digest}`];
       requireRefused(await pushBlob(scene.client, REPO, randomContent(random, 200_000)), scene);
@@ -164,7 +164,7 @@ describe('a full disk', { timeout: 120_000 }, () => {
 
   test('with neither a byte nor the reserve refuses deletes, and leaves all as it was', async (context) => {
     await onSmallDisk(context, {}, async (scene) => {
-      await eventually(() => access(join(scene.root, '_zot/reserve')), 10_000);
+      await retry(() => access(join(scene.root, '_zot/reserve')), 10_000);
       await rm(join(scene.root, '_zot/reserve'));
       await scene.disk.fill();
       for (const path of ['manifests/latest', 'manifests/other', `blobs/${scene.samples[0]?.loose.digest}`]) {

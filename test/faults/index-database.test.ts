@@ -19,7 +19,7 @@ import { answersOf, fillRepository, onCopy } from './support/sample-folder.ts';
 import type { SampleRepository } from './support/sample-folder.ts';
 import { SeededRandom } from './support/seeded-random.ts';
 import { remarks, serverProcesses } from './support/server-processes.ts';
-import { eventually } from './support/eventually.ts';
+import { retry } from '../support/eventually.ts';
 
 let base = '';
 let other = '';
@@ -154,7 +154,7 @@ describe('the index, under running processes', { timeout: 120_000 }, () => {
           assert.ok(keeper);
           process.kill(keeper, 'SIGKILL');
           const image = imageOf([randomContent(new SeededRandom(6), 100)], 'pushed to the next keeper');
-          await eventually(() => pushImage(client, 'team', image, 'next'), 15_000).catch((error: unknown) => {
+          await retry(() => pushImage(client, 'team', image, 'next'), 15_000).catch((error: unknown) => {
             throw new Error(remarks(server.stdout()), { cause: error });
           });
           // Connections of their own go to either process.

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startServer, type RunningServer } from '../support/server.ts';
-import { eventually } from './support/eventually.ts';
+import { retry } from '../support/eventually.ts';
 import { NoAnswer, RegistryClient } from './support/registry-client.ts';
 import { SeededRandom } from './support/seeded-random.ts';
 import { roundsOr, seed, timeoutFor } from './support/settings.ts';
@@ -41,7 +41,7 @@ async function workUntilKilled(
 
 async function untilRemoval(server: RunningServer): Promise<void> {
   const removed = async (): Promise<void> => assert.ok(server.stdout().includes('"blob removed"'));
-  await eventually(removed, REMOVAL_TIMEOUT_MS);
+  await retry(removed, REMOVAL_TIMEOUT_MS);
 }
 
 describe('after kill -9 of a server that collects garbage', { timeout: timeoutFor(ROUNDS, 150_000) }, () => {

@@ -7,7 +7,7 @@ import process from 'node:process';
 import { describe, test } from 'node:test';
 import { startServer } from '../support/server.ts';
 import type { RunningServer } from '../support/server.ts';
-import { eventually } from './support/eventually.ts';
+import { retry } from '../support/eventually.ts';
 import { imageOf, randomContent } from './support/images.ts';
 import type { Content } from './support/images.ts';
 import { finishUpload, patchUpload, pushImage, requireStatus } from './support/pushing.ts';
@@ -32,7 +32,7 @@ async function beginPatch(
   const connection = await SlowConnection.open(server.port);
   connection.begin('PATCH', new URL(location, server.url).pathname, { 'content-length': blob.bytes.length });
   connection.send(blob.bytes.subarray(0, 2 * 1024 * 1024));
-  await eventually(async () => {
+  await retry(async () => {
     assert.notEqual((await client.send('GET', location)).headers.range, '0-0');
   }, 10_000);
   return { connection, location };
@@ -60,7 +60,7 @@ describe('a process that dies', { timeout: timeoutFor(ROUNDS * 3, 30_000) }, () 
         assert.equal(await connection.status(), 503);
         assert.match(connection.received, /retry-after: \d/i);
         connection.destroy();
-        await eventually(() => resume(client, location, blob), 20_000);
+        await retry(() => resume(client, location, blob), 20_000);
       }
     } finally {
       client.close();
@@ -79,7 +79,7 @@ describe('a process that dies', { timeout: timeoutFor(ROUNDS * 3, 30_000) }, () 
       // Which of them it is does not show: one after the other, each is started again.
       for (const pid of workers) {
         process.kill(pid, 'SIGKILL');
-        await eventually(async () => {
+        await retry(async () => {
           const now = await serverProcesses(server.pid);
           assert.equal(now.workers.length, 2);
           assert.ok(!now.workers.includes(pid));
@@ -87,7 +87,7 @@ describe('a process that dies', { timeout: timeoutFor(ROUNDS * 3, 30_000) }, () 
         }, 20_000);
       }
       await connection.untilEnded();
-      await eventually(() => resume(client, location, blob), 20_000);
+      await retry(() => resume(client, location, blob), 20_000);
     } finally {
       client.close();
       await server.kill();
@@ -103,7 +103,7 @@ describe('a process that dies', { timeout: timeoutFor(ROUNDS * 3, 30_000) }, () 
       await pushImage(client, REPO, image, 'latest');
       requireStatus(await client.send('GET', `/v2/${REPO}/manifests/latest`), [200]);
       for (let kill = 0; kill < 3; kill += 1) {
-        const keeper = await eventually(async () => {
+        const keeper = await retry(async () => {
           const found = (await serverProcesses(server.pid)).keeper;
           assert.ok(found);
           return found;

@@ -11,7 +11,7 @@ import process from 'node:process';
 import { describe, test } from 'node:test';
 import { startServer } from '../support/server.ts';
 import type { RunningServer } from '../support/server.ts';
-import { eventually } from './support/eventually.ts';
+import { retry } from '../support/eventually.ts';
 import { contentOf, randomContent } from './support/images.ts';
 import type { Content } from './support/images.ts';
 import { readLayouts } from './support/layout-truth.ts';
@@ -48,7 +48,7 @@ async function halfPatch(
   connection.begin('PATCH', new URL(location, server.url).pathname, { 'content-length': blob.bytes.length });
   connection.send(half(blob));
   // The server writes in steps of a mebibyte: once the first is there, the request is under way.
-  await eventually(async () => {
+  await retry(async () => {
     assert.notEqual((await client.send('GET', location)).headers.range, '0-0');
   }, 5000);
   return { connection, location };
@@ -85,15 +85,12 @@ describe('a server that is told to stop', { timeout: 120_000 }, () => {
       push.begin('POST', `/v2/${REPO}/blobs/uploads/?digest=${pushing.digest}`, head);
       push.send(half(pushing));
       // Its file is there beside those of the two sessions: the request is under way.
-      await eventually(async () => assert.equal((await readLayouts(root)).uploads.length, 3), 5000);
+      await retry(async () => assert.equal((await readLayouts(root)).uploads.length, 3), 5000);
       client.close();
 
       const startedMs = performance.now();
       const stopped = server.stop();
-      await eventually(
-        () => assert.rejects(SlowConnection.open(server.port), { code: 'ECONNREFUSED' }),
-        5000,
-      );
+      await retry(() => assert.rejects(SlowConnection.open(server.port), { code: 'ECONNREFUSED' }), 5000);
       finished.connection.send(rest(finishing));
       push.send(rest(pushing));
       read.resumeReading();
@@ -131,7 +128,7 @@ describe('a server that is told to stop', { timeout: 120_000 }, () => {
     client.close();
     const startedMs = performance.now();
     process.kill(server.pid, 'SIGTERM');
-    await eventually(() => assert.rejects(SlowConnection.open(server.port), { code: 'ECONNREFUSED' }), 5000);
+    await retry(() => assert.rejects(SlowConnection.open(server.port), { code: 'ECONNREFUSED' }), 5000);
     process.kill(server.pid, 'SIGTERM');
     await hung.connection.untilEnded();
     await server.stop();

@@ -7,7 +7,7 @@ import { describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { startServer } from '../support/server.ts';
 import type { RunningServer } from '../support/server.ts';
-import { eventually } from './support/eventually.ts';
+import { retry } from '../support/eventually.ts';
 import { contentOf, imageOf, randomContent } from './support/images.ts';
 import type { Content } from './support/images.ts';
 import { readLayouts } from './support/layout-truth.ts';
@@ -121,11 +121,8 @@ describe('slow clients', { timeout: timeoutFor(roundsOr(1), 60_000) }, () => {
       const before = { memory: await residentBytes(server.pid), files: filesBefore };
       const during = await wave(server, random);
 
-      await eventually(
-        async () => assert.ok((await openFiles(server.pid)) <= before.files + FILES_KEPT),
-        20_000,
-      );
-      await eventually(async () => {
+      await retry(async () => assert.ok((await openFiles(server.pid)) <= before.files + FILES_KEPT), 20_000);
+      await retry(async () => {
         assert.deepEqual((await readLayouts(server.root)).uploads, [], 'uploads are left behind');
       }, 10_000);
       const kept = (await residentBytes(server.pid)) - before.memory;
@@ -146,7 +143,7 @@ describe('slow clients', { timeout: timeoutFor(roundsOr(1), 60_000) }, () => {
 /** Descriptors once the connections that were used are gone. */
 async function settledFiles(pid: number): Promise<number> {
   let last = await openFiles(pid);
-  return eventually(async () => {
+  return retry(async () => {
     const now = await openFiles(pid);
     const settled = now === last;
     last = now;

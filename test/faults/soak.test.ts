@@ -8,7 +8,7 @@ import assert from 'node:assert/strict';
 import { readdir } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { startServer, type RunningServer } from '../support/server.ts';
-import { eventually } from './support/eventually.ts';
+import { retry } from '../support/eventually.ts';
 import { readLayouts } from './support/layout-truth.ts';
 import { RegistryClient } from './support/registry-client.ts';
 import { SeededRandom } from './support/seeded-random.ts';
@@ -93,7 +93,7 @@ describe(
         }
         context.diagnostic(describeRun(samples, sum(clients.map(({ operations }) => operations))));
         requireSteady(samples);
-        await eventually(() => requireClean(server, clients), CLEAN_TIMEOUT_MS);
+        await retry(() => requireClean(server, clients), CLEAN_TIMEOUT_MS);
       } finally {
         for (const client of connections) client.close();
         await server.kill();

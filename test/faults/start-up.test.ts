@@ -12,7 +12,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { startProcess } from '../support/process.ts';
 import { projectRoot, startServer } from '../support/server.ts';
 import type { RunningServer } from '../support/server.ts';
-import { eventually } from './support/eventually.ts';
+import { retry } from '../support/eventually.ts';
 import { RegistryClient } from './support/registry-client.ts';
 import { SeededRandom } from './support/seeded-random.ts';
 import { remarks } from './support/server-processes.ts';
@@ -161,7 +161,7 @@ async function startAndKill(workers: number, afterMs: number): Promise<void> {
   const command = [process.execPath, join(projectRoot, 'src/bin/zot.ts'), 'serve', configFile];
   const running = startProcess({ command, cwd: folder, env: {} });
   // The look begins as soon as the index is there.
-  await eventually(() => access(join(large, '_zot/index.db')), READY_TIMEOUT_MS);
+  await retry(() => access(join(large, '_zot/index.db')), READY_TIMEOUT_MS);
   await pause(afterMs);
   await running.kill();
   await rm(folder, { recursive: true, force: true });

@@ -8,7 +8,7 @@ import process from 'node:process';
 import { describe, test } from 'node:test';
 import { startServer } from '../support/server.ts';
 import type { RunningServer } from '../support/server.ts';
-import { eventually } from './support/eventually.ts';
+import { retry } from '../support/eventually.ts';
 import { imageOf, randomContent } from './support/images.ts';
 import type { Manifest } from './support/images.ts';
 import { explain } from './support/linearizability.ts';
@@ -122,7 +122,7 @@ class TagClient {
 
 async function killWhile(server: RunningServer, working: Promise<unknown>): Promise<void> {
   for (const victim of ['keeper', 'worker'] as const) {
-    const found = await eventually(async () => {
+    const found = await retry(async () => {
       const { keeper, workers } = await serverProcesses(server.pid);
       const pid = victim === 'keeper' ? keeper : workers[0];
       assert.ok(pid);

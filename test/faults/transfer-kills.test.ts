@@ -9,10 +9,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import { writeLayout, tagged } from '../e2e/support/layout.ts';
 import { contentOf, descriptorOf, manifestOf, OCI_LAYER } from '../e2e/support/content.ts';
 import type { Content } from '../e2e/support/content.ts';
+import { eventually } from '../support/eventually.ts';
 import { zotJson } from '../support/run-zot.ts';
 import { projectRoot, startServer } from '../support/server.ts';
 import { readLayouts } from './support/layout-truth.ts';
@@ -86,13 +86,11 @@ async function requireSound(root: string): Promise<number> {
   return count;
 }
 
-/** Lets some of the work be done, as far as a folder tells, and at most so long. */
+/** Lets some of the work be done, as far as a folder tells. */
 async function untilWritten(target: string, count: number): Promise<void> {
-  for (let waited = 0; waited < 20_000; waited += 20) {
-    const names = await readdir(target).catch((): string[] => []);
-    if (names.length >= count) return;
-    await pause(20);
-  }
+  const isWritten = async (): Promise<boolean> =>
+    (await readdir(target).catch((): string[] => [])).length >= count;
+  await eventually(isWritten, 30_000, `${count} files in ${target}`);
 }
 
 describe('a transfer that is killed', { timeout: timeoutFor(ROUNDS, 60_000) }, () => {

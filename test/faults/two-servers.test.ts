@@ -10,7 +10,7 @@ import process from 'node:process';
 import { after, before, describe, test } from 'node:test';
 import { startProcess } from '../support/process.ts';
 import { projectRoot, startServer } from '../support/server.ts';
-import { eventually } from './support/eventually.ts';
+import { retry } from '../support/eventually.ts';
 import { imageOf, randomContent } from './support/images.ts';
 import { pushImage } from './support/pushing.ts';
 import { RegistryClient } from './support/registry-client.ts';
@@ -82,7 +82,7 @@ describe('two servers on one folder', { timeout: 120_000 }, () => {
     const children = [keeper ?? 0, ...workers];
     assert.equal(children.length, 3);
     process.kill(first.pid, 'SIGKILL');
-    await eventually(async () => {
+    await retry(async () => {
       for (const pid of children) assert.throws(() => process.kill(pid, 0), { code: 'ESRCH' });
     }, 15_000);
     const second = await startServer({ root });

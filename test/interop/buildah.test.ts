@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { eventually } from './support/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { mediaTypes, readManifest } from './support/layout.ts';
 import { runProgram, skipWithout, tryProgram } from './support/program.ts';
 import { onlyOurs, openRegistry, type Registry } from './support/registry.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cp, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { startProcess, type RunningProcess } from '../support/process.ts';
-import { eventually } from './support/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { mediaTypes, readManifest } from './support/layout.ts';
 import { absent, goTool, runProgram, skipWithout, skipWithoutGoTool, tryProgram } from './support/program.ts';
 import { openRegistry, type Registry } from './support/registry.ts';

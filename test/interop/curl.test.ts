@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
 import { after, before, describe, test } from 'node:test';
-import { eventually } from './support/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { toolsImage } from './support/fixtures.ts';
 import { digestOf, findInLayout, type Descriptor } from './support/layout.ts';
 import { runProgram, skipWithout } from './support/program.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { main } from '../../src/cli/main.ts';
+import { runZot } from '../support/run-zot.ts';
 import { toolsImage, type Fixture } from './support/fixtures.ts';
 import { findInLayout, readManifest } from './support/layout.ts';
 import { goTool, runProgram, skipWithout, skipWithoutGoTool } from './support/program.ts';
@@ -17,9 +17,8 @@ async function rot(file: string): Promise<void> {
 }
 
 /** Gives the exit code: 2 for damage. */
-function scrub(registry: Registry): Promise<number> {
-  const silent = { write: () => true };
-  return main(['scrub', registry.root], 'zot', { stdout: silent, stderr: silent });
+async function scrub(registry: Registry): Promise<number> {
+  return (await runZot('scrub', registry.root)).exitCode;
 }
 
 /** By a new tag each time: crane sends nothing where the tag names the same manifest already. */

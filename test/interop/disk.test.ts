@@ -3,7 +3,7 @@ import { mkdir, readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { startServer, type RunningServer } from '../support/server.ts';
-import { eventually } from './support/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { debianImage, helloIndex, toolsImage, type Fixture } from './support/fixtures.ts';
 import { blobFile, findInLayout, digestOf, mediaTypes, readIndexFile } from './support/layout.ts';
 import { runProgram, skipWithout } from './support/program.ts';

@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { zot } from '../e2e/support/zot-command.ts';
+import { runZot } from '../support/run-zot.ts';
 import { startServer, type RunningServer } from '../support/server.ts';
-import { eventually } from './support/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { toolsImage } from './support/fixtures.ts';
 import { goTool, runProgram, skipWithout, skipWithoutGoTool } from './support/program.ts';
 import { makeWorkspace, type Workspace } from './support/workspace.ts';
@@ -29,7 +29,7 @@ describe('retention with real clients', { skip, timeout: 120_000 }, () => {
 
   /** Tags with how often they were pulled, as the policies of a file judge them. */
   async function pullsBy(config: string): Promise<Record<string, number>> {
-    const { exitCode, text, errors } = await zot('retention', 'preview', config, '--all', '--json');
+    const { exitCode, text, errors } = await runZot('retention', 'preview', config, '--all', '--json');
     assert.equal(exitCode, 0, errors);
     const { repositories } = JSON.parse(text) as {
       repositories: { tags: { tag: string; pulls: number }[] }[];

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cp, mkdir, readFile, readlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { eventually } from './support/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { toolsImage, type Fixture } from './support/fixtures.ts';
 import { findInLayout, tagsInLayout } from './support/layout.ts';
 import { runProgram, skipWithout } from './support/program.ts';

@@ -5,9 +5,9 @@
 import assert from 'node:assert/strict';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
-import { zot } from '../e2e/support/zot-command.ts';
+import { runZot } from '../support/run-zot.ts';
 import { startServer, type RunningServer } from '../support/server.ts';
-import { eventually } from './support/eventually.ts';
+import { eventually } from '../support/eventually.ts';
 import { helloIndex, toolsImage } from './support/fixtures.ts';
 import { goTool, runProgram, skipWithout, skipWithoutGoTool, tryProgram } from './support/program.ts';
 import { makeWorkspace, type Workspace } from './support/workspace.ts';
@@ -49,9 +49,9 @@ describe('undo and immutable tags with real clients', { skip, timeout: 120_000 }
     const digest = await crane('digest', `${name}:v1`);
     await crane('delete', `${name}@${digest}`);
     assert.notEqual((await tryProgram(goTool('crane'), ['manifest', `${name}:v1`])).exitCode, 0);
-    const swept = await zot('gc', server.configFile, '--full');
+    const swept = await runZot('gc', server.configFile, '--full');
     assert.equal(swept.exitCode, 0, swept.errors);
-    const restored = await zot('tag', 'restore', server.configFile, 'team/hello:v1');
+    const restored = await runZot('tag', 'restore', server.configFile, 'team/hello:v1');
     assert.equal(restored.exitCode, 0, restored.errors);
     assert.equal(await crane('digest', `${name}:v1`), digest);
     await crane('validate', '--remote', `${name}:v1`);

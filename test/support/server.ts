@@ -63,7 +63,8 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
     const running = startProcess({
       command: [...serverCommand(options.command), 'serve', configFile],
       cwd: folder,
-      env: options.env ?? {},
+      // What a server that is killed leaves among the temporary files goes with the folder.
+      env: { TMPDIR: folder, ...options.env },
     });
     const url = await listeningUrl(running, options.readyTimeoutMs ?? 30_000);
     return runningServer(running, url, { config, root, folder });

@@ -6,7 +6,8 @@ import { imageOf, pushImage } from '../support/content.ts';
 import { serveRegistry } from '../support/served.ts';
 import type { Served } from '../support/served.ts';
 import { as } from './as.ts';
-import { FROM_UI, basic, eventually, passwordFile } from './sign-in.ts';
+import { eventually } from '../../support/eventually.ts';
+import { FROM_UI, basic, passwordFile } from './sign-in.ts';
 import type { PasswordFile } from './sign-in.ts';
 
 const NO_TIME = '0001-01-01T00:00:00Z';

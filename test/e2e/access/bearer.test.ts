@@ -10,7 +10,7 @@ import { imageOf, pushImage } from '../support/content.ts';
 import { serveRegistry } from '../support/served.ts';
 import type { Served } from '../support/served.ts';
 import { as } from './as.ts';
-import { eventually } from './sign-in.ts';
+import { eventually } from '../../support/eventually.ts';
 import { bearer, entry, forge, nowSeconds, sign, signingKey } from './token-server.ts';
 import type { Claims, SigningKey } from './token-server.ts';
 

@@ -12,7 +12,8 @@ import type { CertificateFiles } from '../../support/client-certificates.ts';
 import { makeCertificates } from '../../support/tls.ts';
 import { serveRegistry } from '../support/served.ts';
 import type { Served } from '../support/served.ts';
-import { basic, eventually, passwordFile } from './sign-in.ts';
+import { eventually } from '../../support/eventually.ts';
+import { basic, passwordFile } from './sign-in.ts';
 import type { PasswordFile } from './sign-in.ts';
 
 const skip = (await findProgram('openssl')) === null ? 'openssl is not installed' : false;

@@ -7,7 +7,8 @@ import type { Directory } from '../../support/slapd.ts';
 import type { Answer } from '../support/client.ts';
 import { serveRegistry } from '../support/served.ts';
 import type { Served } from '../support/served.ts';
-import { FROM_UI, basic, eventually, passwordFile } from './sign-in.ts';
+import { eventually } from '../../support/eventually.ts';
+import { FROM_UI, basic, passwordFile } from './sign-in.ts';
 
 const PEOPLE = `ou=people,${BASE_DN}`;
 const OPEN = `ou=open,${BASE_DN}`;

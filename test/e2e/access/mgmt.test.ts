@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { readFile, rename, writeFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
 import { startServer, type RunningServer } from '../../support/server.ts';
-import { eventually, passwordFile } from './sign-in.ts';
+import { eventually } from '../../support/eventually.ts';
+import { passwordFile } from './sign-in.ts';
 import type { PasswordFile } from './sign-in.ts';
 
 const URL = '/v2/_zot/ext/mgmt';

@@ -5,7 +5,8 @@ import { errorOf } from '../support/client.ts';
 import { serveRegistry } from '../support/served.ts';
 import type { Served } from '../support/served.ts';
 import { as } from './as.ts';
-import { basic, eventually, passwordFile } from './sign-in.ts';
+import { eventually } from '../../support/eventually.ts';
+import { basic, passwordFile } from './sign-in.ts';
 import type { PasswordFile } from './sign-in.ts';
 
 const SHA512 =

@@ -5,7 +5,8 @@ import { after, before, describe, test } from 'node:test';
 import type { Answer } from '../support/client.ts';
 import { serveRegistry } from '../support/served.ts';
 import type { Served, ServedOptions } from '../support/served.ts';
-import { FROM_UI, basic, eventually, passwordFile } from './sign-in.ts';
+import { eventually } from '../../support/eventually.ts';
+import { FROM_UI, basic, passwordFile } from './sign-in.ts';
 import type { PasswordFile } from './sign-in.ts';
 
 const LOGOUT = '/zot/auth/logout';

@@ -4,7 +4,8 @@ import { startServer } from '../../support/server.ts';
 import type { RunningServer } from '../../support/server.ts';
 import { sendRequest } from '../support/client.ts';
 import type { Answer, Call } from '../support/client.ts';
-import { FROM_UI, basic, eventually, passwordFile } from './sign-in.ts';
+import { eventually } from '../../support/eventually.ts';
+import { FROM_UI, basic, passwordFile } from './sign-in.ts';
 import type { PasswordFile } from './sign-in.ts';
 
 const KEYS = '/zot/auth/apikey';

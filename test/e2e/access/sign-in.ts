@@ -44,17 +44,3 @@ export function basic(user: string, password: string): { readonly authorization:
 }
 
 export const FROM_UI = { 'x-zot-api-client': 'zot-ui' } as const;
-
-/** Asks until the answer is right: for changes that the server notices by looking. Throws after `timeoutMs`. */
-export async function eventually(
-  isTrue: () => Promise<boolean>,
-  timeoutMs: number,
-  what: string,
-): Promise<number> {
-  const startMs = performance.now();
-  for (;;) {
-    if (await isTrue()) return performance.now() - startMs;
-    if (performance.now() - startMs > timeoutMs) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}

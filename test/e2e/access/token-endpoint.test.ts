@@ -11,7 +11,8 @@ import type { Served } from '../support/served.ts';
 import { as } from './as.ts';
 import { startIssuer } from './issuer.ts';
 import type { Issuer } from './issuer.ts';
-import { FROM_UI, basic, eventually, passwordFile } from './sign-in.ts';
+import { eventually } from '../../support/eventually.ts';
+import { FROM_UI, basic, passwordFile } from './sign-in.ts';
 import type { PasswordFile } from './sign-in.ts';
 import { bearer, forge, nowSeconds, sign, signingKey } from './token-server.ts';
 

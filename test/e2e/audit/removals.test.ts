@@ -4,9 +4,9 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { main } from '../../../src/cli/main.ts';
+import { runZot } from '../../support/run-zot.ts';
 import { startServer, type RunningServer } from '../../support/server.ts';
-import { eventually } from '../access/sign-in.ts';
+import { eventually } from '../../support/eventually.ts';
 import { contentOf, imageOf } from '../support/content.ts';
 
 type Line = Readonly<Record<string, unknown>>;
@@ -98,10 +98,9 @@ describe('removals in the audit log', { timeout: 120_000 }, () => {
       });
       assert.equal(pushed.status, 201, await pushed.text());
       const isFound = async (): Promise<boolean> => {
-        let printed = '';
-        const io = { stdout: { write: (text: string) => (printed += text) }, stderr: process.stderr };
-        assert.equal(await main(['gc', idle.configFile, '--dry-run'], 'zot', io), 0);
-        return printed.includes('would remove 0 tags, 0 manifests, 1 blobs');
+        const { exitCode, text, errors } = await runZot('gc', idle.configFile, '--dry-run');
+        assert.equal(exitCode, 0, errors);
+        return text.includes('would remove 0 tags, 0 manifests, 1 blobs');
       };
       await eventually(isFound, PATIENCE_MS, 'the blob is old enough');
       assert.ok(!(await readFile(config.log.audit, 'utf8')).includes('"removed"'));

@@ -4,9 +4,9 @@ import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { main } from '../../../src/cli/main.ts';
+import { zotJson } from '../../support/run-zot.ts';
 import { startServer, type RunningServer } from '../../support/server.ts';
-import { eventually } from '../access/sign-in.ts';
+import { eventually } from '../../support/eventually.ts';
 
 const HOUR_MS = 3_600_000;
 const PATIENCE_MS = 20_000;
@@ -36,11 +36,8 @@ for (const workers of [1, 2]) {
     });
 
     async function jobs(): Promise<ReadonlyMap<string, ShownJob>> {
-      let text = '';
-      const io = { stdout: { write: (more: string) => (text += more) }, stderr: process.stderr };
-      assert.equal(await main(['tasks', server.configFile, '--json'], 'zot', io), 0);
-      const { jobs: all } = JSON.parse(text) as { readonly jobs: readonly ShownJob[] };
-      return new Map(all.map((job) => [job.name, job]));
+      const shown = await zotJson<{ readonly jobs: readonly ShownJob[] }>('tasks', server.configFile);
+      return new Map(shown.jobs.map((job) => [job.name, job]));
     }
 
     /** Waits until a job has had a round and waits for the next in about so many milliseconds; gives when it began. */

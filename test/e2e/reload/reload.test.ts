@@ -4,19 +4,15 @@ import path from 'node:path';
 import process from 'node:process';
 import { after, before, describe, it } from 'node:test';
 import bcrypt from 'bcryptjs';
+import { eventually } from '../../support/eventually.ts';
 import { startServer, type RunningServer } from '../../support/server.ts';
 
 /** Longer than a change may take, for a machine that is busy with other tests. */
 const PATIENCE_MS = 20_000;
 const basic = (name: string): string => `Basic ${Buffer.from(`${name}:secret-of-all`).toString('base64')}`;
 
-async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const deadlineMs = performance.now() + PATIENCE_MS;
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-}
+const until = (what: string, holds: () => Promise<boolean> | boolean): Promise<number> =>
+  eventually(holds, PATIENCE_MS, what);
 
 type Written = Record<string, Record<string, unknown>>;
 

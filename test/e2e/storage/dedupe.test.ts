@@ -4,7 +4,8 @@ import { readFile, rename, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { main } from '../../../src/cli/main.ts';
+import { zotJson } from '../../support/run-zot.ts';
+import { eventually } from '../../support/eventually.ts';
 import { startServer } from '../../support/server.ts';
 import type { RunningServer } from '../../support/server.ts';
 import { contentOf } from '../support/content.ts';
@@ -14,13 +15,8 @@ const PATIENCE_MS = 30_000;
 const REPOS = Array.from({ length: 6 }, (_, at) => `team/r${at}`);
 const shared = contentOf('the same bytes in all repositories '.repeat(500), 'application/octet-stream');
 
-async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const deadlineMs = performance.now() + PATIENCE_MS;
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-}
+const until = (what: string, holds: () => Promise<boolean> | boolean): Promise<number> =>
+  eventually(holds, PATIENCE_MS, what);
 
 async function push(server: RunningServer, repo: string, { digest, bytes }: Content): Promise<void> {
   const target = `${server.url}/v2/${repo}/blobs/uploads/?digest=${digest}`;
@@ -46,10 +42,8 @@ const passes = (server: RunningServer): number =>
   server.stdout().split('"message":"no digests left, finished"').length - 1;
 
 async function jobs(server: RunningServer): Promise<{ name: string; state: string }[]> {
-  const text: string[] = [];
-  const io = { stdout: { write: (more: string) => text.push(more) }, stderr: { write: () => true } };
-  assert.equal(await main(['tasks', server.configFile, '--json'], 'zot', io), 0);
-  return (JSON.parse(text.join('')) as { jobs: { name: string; state: string }[] }).jobs;
+  const shown = await zotJson<{ jobs: { name: string; state: string }[] }>('tasks', server.configFile);
+  return shown.jobs;
 }
 
 for (const workers of [1, 2]) {

@@ -15,7 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { main } from '../../../src/cli/main.ts';
+import { runZot } from '../../support/run-zot.ts';
+import { eventually } from '../../support/eventually.ts';
 import { startServer } from '../../support/server.ts';
 import type { RunningServer } from '../../support/server.ts';
 import { contentOf, descriptorOf, imageOf, manifestOf } from '../support/content.ts';
@@ -36,19 +37,8 @@ interface Report {
   readonly damage: readonly { readonly repository: string; readonly digest: string; readonly kind: string }[];
 }
 
-async function zot(...words: string[]): Promise<{ exitCode: number; text: string; errors: string }> {
-  let text = '';
-  let errors = '';
-  const io = {
-    stdout: { write: (more: string) => (text += more) },
-    stderr: { write: (more: string) => (errors += more) },
-  };
-  const exitCode = await main(words, 'zot', io);
-  return { exitCode, text, errors };
-}
-
 async function scrub(target: string, exitCode = 0): Promise<Report> {
-  const done = await zot('scrub', target, '--json');
+  const done = await runZot('scrub', target, '--json');
   assert.equal(done.exitCode, exitCode, done.errors || done.text);
   return JSON.parse(done.text) as Report;
 }
@@ -107,13 +97,8 @@ async function assertRefused(server: RunningServer, target: string, code: string
   assert.equal(head.status, 404);
 }
 
-async function until(what: string, holds: () => Promise<boolean> | boolean): Promise<void> {
-  const deadlineMs = performance.now() + PATIENCE_MS;
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`not within ${PATIENCE_MS} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-}
+const until = (what: string, holds: () => Promise<boolean> | boolean): Promise<number> =>
+  eventually(holds, PATIENCE_MS, what);
 
 async function assertServed(server: RunningServer, repo: string, image: Image): Promise<void> {
   for (const blob of [image.config, ...image.layers]) {
@@ -252,13 +237,16 @@ describe('the periodic scrub', { timeout: 120_000 }, () => {
       assert.ok(before.counts.contents < counts.contents);
       await until('it is in the log', () => seen(server, 'blobs/manifest affected') > 0);
       for (const repo of repos) await assertRefused(server, `${repo}/blobs/${layer.digest}`, 'BLOB_UNKNOWN');
-      const tasks = await zot('tasks', server.configFile);
+      const tasks = await runZot('tasks', server.configFile);
       assert.match(tasks.text, /scrub \(low\): waiting/);
       assert.match(tasks.text, /5 damaged, 0 mended, 5 of 5 images affected/);
       const config = JSON.parse(await readFile(server.configFile, 'utf8')) as Record<string, unknown>;
       await writeFile(`${server.configFile}.new`, JSON.stringify({ ...config, extensions: {} }));
       await rename(`${server.configFile}.new`, server.configFile);
-      await until('the job is gone', async () => !/scrub/.test((await zot('tasks', server.configFile)).text));
+      await until(
+        'the job is gone',
+        async () => !/scrub/.test((await runZot('tasks', server.configFile)).text),
+      );
     } finally {
       await server.stop();
       await killed.stop();
@@ -281,7 +269,7 @@ describe('a scrub of a folder that nobody serves', { timeout: 60_000 }, () => {
     await cp(fileOf(root, 'one', layer), fileOf(root, 'two', layer));
     await rot(fileOf(root, 'two', layer));
     await rot(fileOf(root, 'one', layer));
-    const { exitCode, text } = await zot('scrub', root);
+    const { exitCode, text } = await runZot('scrub', root);
     assert.equal(exitCode, 2);
     const hex = layer.digest.slice('sha256:'.length);
     const lines = text.split('\n');
@@ -289,7 +277,7 @@ describe('a scrub of a folder that nobody serves', { timeout: 60_000 }, () => {
     assert.equal(lines[1], `one        v1  affected ${hex} bad blob digest`);
     assert.equal(lines[2], `two        v1  affected ${hex} bad blob digest`);
     assert.match(text, new RegExp(`two@${layer.digest}: wrong-digest`));
-    const checked = await zot('check', root, '--deep', '--json');
+    const checked = await runZot('check', root, '--deep', '--json');
     assert.equal(checked.exitCode, 1);
     const { findings } = JSON.parse(checked.text) as { findings: { kind: string; repository: string }[] };
     const wrong = findings.filter(({ kind }) => kind === 'blob-wrong-digest');
@@ -301,7 +289,7 @@ describe('a scrub of a folder that nobody serves', { timeout: 60_000 }, () => {
     await appendFile(fileOf(root, 'two', layer), 'more');
     // One is sound again, and mends the other.
     assert.deepEqual((await scrub(root)).damage, []);
-    assert.equal((await zot('check', root, '--deep')).exitCode, 0);
-    assert.equal((await zot('scrub', path.join(root, 'nowhere'))).exitCode, 1);
+    assert.equal((await runZot('check', root, '--deep')).exitCode, 0);
+    assert.equal((await runZot('scrub', path.join(root, 'nowhere'))).exitCode, 1);
   });
 });

@@ -7,7 +7,7 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { describe, test } from 'node:test';
-import { main } from '../../../src/cli/main.ts';
+import { runZot } from '../../support/run-zot.ts';
 import { SeededRandom } from '../../faults/support/seeded-random.ts';
 import { roundsOr, seed } from '../../faults/support/settings.ts';
 import { ZotHand, seenByZot } from '../../support/zot-folder/zot-hand.ts';
@@ -181,9 +181,8 @@ async function collect(folder: string, root: string): Promise<void> {
   const configFile = path.join(folder, 'config.json');
   const storage = { rootDirectory: root, gcDelay: '1ms' };
   await writeFile(configFile, JSON.stringify({ storage, http: { address: '127.0.0.1', port: '0' } }));
-  const errors: string[] = [];
-  const io = { stdout: { write: () => true }, stderr: { write: (more: string) => errors.push(more) } };
-  assert.equal(await main(['gc', configFile, '--full'], 'zot', io), 0, errors.join(''));
+  const { exitCode, errors } = await runZot('gc', configFile, '--full');
+  assert.equal(exitCode, 0, errors);
 }
 
 async function turnOfZot(

@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm, stat, truncate, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { main } from '../../../src/cli/main.ts';
+import { runZot } from '../../support/run-zot.ts';
 import { seenByZot } from '../../support/zot-folder/zot-hand.ts';
 import type { Content, ZotHand } from '../../support/zot-folder/zot-hand.ts';
 import { OWN_FILES, attachedTag, fillAsZot, shapes } from '../../support/zot-folder/zot-shapes.ts';
@@ -37,17 +37,6 @@ async function serving(run: (served: Served) => Promise<void>): Promise<void> {
   } finally {
     await served.close();
   }
-}
-
-async function zot(...words: string[]): Promise<{ exitCode: number; text: string; errors: string }> {
-  let text = '';
-  let errors = '';
-  const io = {
-    stdout: { write: (more: string) => (text += more) },
-    stderr: { write: (more: string) => (errors += more) },
-  };
-  const exitCode = await main(words, 'zot', io);
-  return { exitCode, text, errors };
 }
 
 async function requirePulled(
@@ -102,7 +91,7 @@ describe('a folder of zot', { timeout: 120_000 }, () => {
   });
 
   test('is checked: what is wrong with it is named, and nothing else', async () => {
-    const { exitCode, text } = await zot('check', root, '--deep', '--json');
+    const { exitCode, text } = await runZot('check', root, '--deep', '--json');
     const { findings } = JSON.parse(text) as {
       findings: { repository: string; digest: string; severity: string }[];
     };
@@ -130,7 +119,7 @@ describe('a folder of zot', { timeout: 120_000 }, () => {
     await writeFile(configFile, JSON.stringify(config));
     // The second one takes what was noted by the first, and what it let go.
     for (let round = 0; round < 3; round += 1) {
-      const { exitCode, errors } = await zot('gc', configFile, '--full');
+      const { exitCode, errors } = await runZot('gc', configFile, '--full');
       assert.equal(exitCode, 0, errors);
     }
     const isThere = (repo: string, { digest }: Content): boolean => existsSync(hand.fileOf(repo, digest));
@@ -156,7 +145,7 @@ describe('a folder of zot', { timeout: 120_000 }, () => {
   });
 
   test('is scrubbed: all that is left is sound', async () => {
-    const { exitCode, text, errors } = await zot('scrub', path.join(folder, 'config.json'), '--json');
+    const { exitCode, text, errors } = await runZot('scrub', path.join(folder, 'config.json'), '--json');
     assert.equal(exitCode, 0, errors);
     const { affectedImages, damage } = JSON.parse(text) as { affectedImages: object[]; damage: object[] };
     assert.deepEqual([affectedImages, damage], [[], []]);
@@ -170,7 +159,7 @@ describe('a folder of zot', { timeout: 120_000 }, () => {
     assert.equal(new Set(inodes).size, 1);
     // Cut off, as a write in place that a crash met: all names of the file.
     await truncate(names[0] ?? '', 10);
-    const { text } = await zot('check', root, '--json');
+    const { text } = await runZot('check', root, '--json');
     const { findings } = JSON.parse(text) as { findings: { repository: string; digest: string }[] };
     const named = findings.filter(({ digest }) => digest === shapes.base.digest);
     assert.deepEqual(
@@ -192,7 +181,7 @@ describe('a folder of zot', { timeout: 120_000 }, () => {
     // What another repository has whole is mended; what was cut off here alone is named.
     await truncate(hand.fileOf('team/web', web.manifest.digest), 10);
     await truncate(hand.fileOf('team/web', signature.blobs[1]?.digest ?? ''), 3);
-    const scrubbed = await zot('scrub', root, '--json');
+    const scrubbed = await runZot('scrub', root, '--json');
     assert.equal(scrubbed.exitCode, 2);
     const { affectedImages } = JSON.parse(scrubbed.text) as { affectedImages: { tag: string }[] };
     assert.deepEqual(

@@ -32,7 +32,9 @@ export class ZotProcesses {
       noteConfig(config);
       this.#configs.push(config);
     }
-    const running = startProcess({ command: [process.execPath, program, ...args], cwd, env: {} });
+    // What a process that is killed leaves among the temporary files goes with the folder.
+    const env = { TMPDIR: this.folder };
+    const running = startProcess({ command: [process.execPath, program, ...args], cwd, env });
     this.#running.push(running);
     return running;
   }

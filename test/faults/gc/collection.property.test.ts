@@ -16,6 +16,7 @@ import { roundsOr, seed } from '../support/settings.ts';
 import { Actor, REPOS, TAGS } from './actor.ts';
 import { CollectedRegistry, DELAY_MS } from './collected-registry.ts';
 import { BLOBS, PIECES } from './model.ts';
+import { SteppedWork } from './stepped-work.ts';
 
 const repoAt = fc.constantFrom(...REPOS);
 const blobAt = fc.nat(BLOBS.length - 1);
@@ -59,36 +60,6 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('disturb' as const), share, back: fc.boolean() }) },
 );
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
-
-/** Background work that goes on only when it is let. */
-class SteppedWork {
-  #permits: (() => void)[] = [];
-  #open = false;
-  #running: Promise<unknown> | null = null;
-
-  start(work: (pause: () => Promise<void>) => Promise<unknown>): void {
-    if (this.#running !== null) return;
-    this.#open = false;
-    const pause = (): Promise<void> =>
-      this.#open ? Promise.resolve() : new Promise((resolve) => this.#permits.push(resolve));
-    this.#running = work(pause).finally(() => (this.#running = null));
-    this.#running.catch(() => undefined);
-  }
-
-  async proceed(steps: number): Promise<void> {
-    for (let at = 0; at < steps && this.#running !== null; at += 1) {
-      this.#permits.shift()?.();
-      for (let turn = 0; turn < 4; turn += 1) await nextTurn();
-    }
-  }
-
-  async end(): Promise<void> {
-    this.#open = true;
-    const running = this.#running;
-    for (const permit of this.#permits.splice(0)) permit();
-    await running;
-  }
-}
 
 /** What disturbs a run: the wall clock is set, or the process ends and begins anew. */
 type Disturbance = 'clock' | 'restart';

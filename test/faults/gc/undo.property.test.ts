@@ -5,7 +5,6 @@
  */
 import { mkdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import fc from 'fast-check';
 import { LocalDriver } from '#storage';
 import type { StorageDriver } from '#storage';
@@ -13,6 +12,7 @@ import { MemoryDriver } from '../../../src/storage/drivers/memory.ts';
 import { roundsOr, seed } from '../support/settings.ts';
 import { CollectedRegistry, DELAY_MS } from './collected-registry.ts';
 import { BLOBS, PIECES } from './model.ts';
+import { SteppedWork } from './stepped-work.ts';
 import { UNDO_MS, UndoActor } from './undo-actor.ts';
 
 const tag = fc.constantFrom('v1', 'latest', 'x');
@@ -46,39 +46,9 @@ const step = fc.oneof(
 );
 type Step = typeof step extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** A sweep that goes on only when it is let. */
-class SteppedSweep {
-  #permits: (() => void)[] = [];
-  #open = false;
-  #running: Promise<unknown> | null = null;
-
-  start(collected: CollectedRegistry): void {
-    if (this.#running !== null) return;
-    this.#open = false;
-    const pause = (): Promise<void> =>
-      this.#open ? Promise.resolve() : new Promise((resolve) => this.#permits.push(resolve));
-    this.#running = collected.sweep(pause).finally(() => (this.#running = null));
-    this.#running.catch(() => undefined);
-  }
-
-  async proceed(steps: number): Promise<void> {
-    for (let at = 0; at < steps && this.#running !== null; at += 1) {
-      this.#permits.shift()?.();
-      for (let turn = 0; turn < 4; turn += 1) await nextTurn();
-    }
-  }
-
-  async end(): Promise<void> {
-    this.#open = true;
-    const running = this.#running;
-    for (const permit of this.#permits.splice(0)) permit();
-    await running;
-  }
-}
-
 interface Parts {
   readonly actor: UndoActor;
-  readonly sweep: SteppedSweep;
+  readonly sweep: SteppedWork;
   readonly collected: CollectedRegistry;
   readonly disturbance: 'clock' | 'restart';
 }
@@ -101,7 +71,7 @@ async function act(next: Step, parts: Parts): Promise<void> {
     case 'advance':
       return collected.clock.advance(next.share * DELAY_MS);
     case 'sweep':
-      return sweep.start(collected);
+      return sweep.start((pause) => collected.sweep(pause));
     case 'collect':
       return collect(parts);
     case 'proceed':
@@ -173,7 +143,7 @@ describe('what tags lose can be had back', { timeout: 240_000 }, () => {
           const collected = await CollectedRegistry.open(make);
           try {
             const actor = new UndoActor(collected);
-            await play({ actor, sweep: new SteppedSweep(), collected, disturbance }, list);
+            await play({ actor, sweep: new SteppedWork(), collected, disturbance }, list);
           } finally {
             await collected.remove();
           }

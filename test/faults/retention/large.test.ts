@@ -8,7 +8,7 @@ import { imageOf } from '../../e2e/support/content.ts';
 import { contentsOf, tagged, writeLayout } from '../../e2e/support/layout.ts';
 import { startServer } from '../../support/server.ts';
 import type { RunningServer } from '../../support/server.ts';
-import { eventually } from '../support/eventually.ts';
+import { retry } from '../../support/eventually.ts';
 import { roundsOr } from '../support/settings.ts';
 import { checkFolder } from '../support/zot-check.ts';
 
@@ -51,10 +51,10 @@ test(title, { timeout: 420_000 }, async () => {
     await writeLayout(path.join(root, 'team/app'), index, images.flatMap(contentsOf));
     await serve(root, async (server) => {
       const isBegun = async (): Promise<void> => assert.ok(server.stdout().includes('"decision":"delete"'));
-      await eventually(isBegun, PATIENCE_MS);
+      await retry(isBegun, PATIENCE_MS);
       await server.kill();
     });
-    await serve(root, (server) => eventually(() => requireKept(server.url), PATIENCE_MS));
+    await serve(root, (server) => retry(() => requireKept(server.url), PATIENCE_MS));
   } finally {
     await rm(root, { recursive: true });
   }

@@ -1,6 +1,6 @@
 import { runProgram, tryProgram, absent, type ProgramOutput } from './program.ts';
 import { startProcess, type RunningProcess } from '../../support/process.ts';
-import { eventually } from './eventually.ts';
+import { eventually } from '../../support/eventually.ts';
 import type { Workspace } from './workspace.ts';
 
 /** A Docker daemon of our own, without network rules, on a socket in a workspace, and its client. */

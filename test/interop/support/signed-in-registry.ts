@@ -2,7 +2,7 @@ import { hashSync } from 'bcryptjs';
 import { writeFile } from 'node:fs/promises';
 import { notePassword } from '../../support/secrets/noted.ts';
 import { startServer, type RunningServer } from '../../support/server.ts';
-import { eventually } from './eventually.ts';
+import { eventually } from '../../support/eventually.ts';
 import type { Workspace } from './workspace.ts';
 
 export const USER = { name: 'alice', password: 'wonder:land of alice' } as const;
