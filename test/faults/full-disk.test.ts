@@ -125,7 +125,7 @@ describe('a full disk', { timeout: 120_000 }, () => {
       // A look at the free space is trusted for a second.
       await retry(async () => {
         requireRefused(await scene.client.send('POST', `/v2/${REPO}/blobs/uploads/`), scene);
-      }, 5000);
+      }, 20_000);
       for (const way of BLOB_WAYS) {
         requireRefused(await pushBlob(scene.client, REPO, randomContent(random, 1000), way), scene);
       }

@@ -50,7 +50,7 @@ async function halfPatch(
   // The server writes in steps of a mebibyte: once the first is there, the request is under way.
   await retry(async () => {
     assert.notEqual((await client.send('GET', location)).headers.range, '0-0');
-  }, 5000);
+  }, 20_000);
   return { connection, location };
 }
 
@@ -85,12 +85,12 @@ describe('a server that is told to stop', { timeout: 120_000 }, () => {
       push.begin('POST', `/v2/${REPO}/blobs/uploads/?digest=${pushing.digest}`, head);
       push.send(half(pushing));
       // Its file is there beside those of the two sessions: the request is under way.
-      await retry(async () => assert.equal((await readLayouts(root)).uploads.length, 3), 5000);
+      await retry(async () => assert.equal((await readLayouts(root)).uploads.length, 3), 20_000);
       client.close();
 
       const startedMs = performance.now();
       const stopped = server.stop();
-      await retry(() => assert.rejects(SlowConnection.open(server.port), { code: 'ECONNREFUSED' }), 5000);
+      await retry(() => assert.rejects(SlowConnection.open(server.port), { code: 'ECONNREFUSED' }), 20_000);
       finished.connection.send(rest(finishing));
       push.send(rest(pushing));
       read.resumeReading();
@@ -128,7 +128,7 @@ describe('a server that is told to stop', { timeout: 120_000 }, () => {
     client.close();
     const startedMs = performance.now();
     process.kill(server.pid, 'SIGTERM');
-    await retry(() => assert.rejects(SlowConnection.open(server.port), { code: 'ECONNREFUSED' }), 5000);
+    await retry(() => assert.rejects(SlowConnection.open(server.port), { code: 'ECONNREFUSED' }), 20_000);
     process.kill(server.pid, 'SIGTERM');
     await hung.connection.untilEnded();
     await server.stop();

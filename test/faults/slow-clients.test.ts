@@ -149,7 +149,7 @@ async function settledFiles(pid: number): Promise<number> {
     last = now;
     assert.ok(settled);
     return now;
-  }, 5000);
+  }, 20_000);
 }
 
 async function requireUploaded(uploads: readonly SlowUpload[]): Promise<void> {

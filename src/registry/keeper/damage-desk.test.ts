@@ -9,6 +9,7 @@ import { RegistryError } from '#oci/errors';
 import { parseRepoName } from '#oci/repo-name';
 import type { RepoName } from '#oci/repo-name';
 import { LocalDriver, OWN_FOLDER } from '#storage';
+import { eventually } from '../../../test/support/eventually.ts';
 import { pushOf } from '../../../test/support/opened-keeper.ts';
 import { openRegistry } from '../../../test/faults/support/opened-registry.ts';
 import type { OpenedRegistry } from '../../../test/faults/support/opened-registry.ts';
@@ -107,14 +108,8 @@ async function pull(repo: RepoName, digest: Digest = DIGEST): Promise<string> {
 }
 
 /** Waits for work that is done after an answer. */
-async function until(what: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + 20_000;
-  while (!(await what())) {
-    assert.ok(performance.now() < deadlineMs, 'it did not happen in time');
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-const sound = () => until(async () => (await damaged()).length === 0);
+const sound = () =>
+  eventually(async () => (await damaged()).length === 0, 20_000, 'nothing is damaged any more');
 
 describe('damaged content', { timeout: 60_000 }, () => {
   test('is noted for every name of its file, and refused by each, also after a restart', async () => {

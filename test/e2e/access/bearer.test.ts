@@ -209,17 +209,17 @@ describe('tokens of a token server', { timeout: 60_000 }, () => {
       for (const form of forms) {
         await writeFile(file('next.pem'), form);
         await rename(file('next.pem'), file('key.pem'));
-        await eventually(async () => (await get(token)).status === 200, 5000, `${alg} counts`);
+        await eventually(async () => (await get(token)).status === 200, 20_000, `${alg} counts`);
       }
     }
     await writeFile(file('key.pem'), 'broken');
     const log = async (): Promise<boolean> =>
       (await served.logLines()).some((line) => String(line.message).includes('the old one stays'));
-    await eventually(log, 5000, 'the broken key is told');
+    await eventually(log, 20_000, 'the broken key is told');
     await writeFile(file('key.pem'), key.publicPem);
     await eventually(
       async () => (await get(await pullToken())).status === 200,
-      5000,
+      20_000,
       'the old key counts again',
     );
   });

@@ -178,7 +178,7 @@ describe('client certificates', { skip, timeout: 120_000 }, () => {
     await writeFile(caFile, 'no certificate');
     const isReported = async (): Promise<boolean> =>
       (await served.logLines()).some(({ problem }) => String(problem).includes('holds no certificate'));
-    await eventually(isReported, 5000, 'the broken file is reported');
+    await eventually(isReported, 20_000, 'the broken file is reported');
     assert.equal(await ask(outsider, '/v2/'), 200, 'the old ones stay in force');
   });
 });

@@ -306,7 +306,7 @@ describe('an LDAP directory', { skip: await skipWithoutSlapd(), timeout: 120_000
           'also while it is away',
         );
         await directory.start();
-        await eventually(async () => (await ask(key, '/v2/')).status === 200, 5000, 'all is well again');
+        await eventually(async () => (await ask(key, '/v2/')).status === 200, 20_000, 'all is well again');
       },
       { apikey: true },
     );

@@ -132,10 +132,14 @@ describe('a password file that changes', { timeout: 60_000 }, () => {
       await broken();
       const isReported = async (): Promise<boolean> =>
         (await served.logLines()).some(({ message }) => String(message).includes('the old users stay'));
-      await eventually(isReported, 5000, 'the broken file is reported');
+      await eventually(isReported, 20_000, 'the broken file is reported');
       assert.equal(await status('alice', 'new'), 200);
     }
     await file.replace({ alice: 'mended' });
-    await eventually(async () => (await status('alice', 'mended')) === 200, 5000, 'the mended file is taken');
+    await eventually(
+      async () => (await status('alice', 'mended')) === 200,
+      20_000,
+      'the mended file is taken',
+    );
   });
 });

@@ -152,7 +152,7 @@ describe('sessions', { timeout: 60_000 }, () => {
     ];
     await file.replace({ älice: 'secret-of-hers', bob: 'changed-later' });
     for (const session of sessions) {
-      await eventually(async () => (await ask(session)).status === 401, 5000, 'the session ends');
+      await eventually(async () => (await ask(session)).status === 401, 20_000, 'the session ends');
     }
   });
 
