@@ -236,7 +236,8 @@ describe('damaged content', { timeout: 60_000 }, () => {
     reads = [];
     const answers = await Promise.all(Array.from({ length: 5 }, () => opened.keeper.lookAt(A, digest)));
     assert.deepEqual(new Set(answers), new Set([null]));
-    await until(async () => opened.reports.some((line) => line.endsWith('is over')));
+    const isOver = (): boolean => opened.reports.some((line) => line.endsWith('is over'));
+    await eventually(isOver, 20_000, 'the mending is over');
     assert.equal(await opened.keeper.lookAt(A, digest), null);
     await opened.keeper.damage.close();
     assert.ok(reads.filter((file) => file === fileOf(A, digest)).length <= 2, reads.join());
