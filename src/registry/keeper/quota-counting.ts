@@ -83,6 +83,8 @@ export class QuotaCounting {
   async compare(prefixes: readonly RepoPrefix[]): Promise<void> {
     if (prefixes.length === 0) return;
     const { storage, desk } = this.#parts;
+    // One that was counted before, and then was not for a while, is to be proven anew.
+    for (const prefix of prefixes) this.#exact.delete(prefix);
     let failed = false;
     const report = (path: string, error: unknown): void => {
       failed = true;

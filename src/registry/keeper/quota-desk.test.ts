@@ -196,3 +196,26 @@ test(
     });
   },
 );
+
+test(
+  'a quota that comes back is exact only when its files could be looked at again',
+  { timeout: 30_000 },
+  async () => {
+    await withQuota(1000, async ({ keeper, storage }) => {
+      const [status] = await keeper.quotaStatus();
+      assert.ok(status?.isExact);
+      const { prefix, maxBytes } = status;
+      await (await keeper.quotas.prepare([])).commit();
+      const folders = storage.folders.bind(storage);
+      storage.folders = (report) => {
+        report('team/app', new Error('EIO'));
+        return folders(report);
+      };
+      await (await keeper.quotas.prepare([{ prefix, maxBytes }])).commit();
+      assert.deepEqual(
+        (await keeper.quotaStatus()).map(({ isExact }) => isExact),
+        [false],
+      );
+    });
+  },
+);
