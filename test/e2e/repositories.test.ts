@@ -8,7 +8,6 @@ import { runZot } from '../support/run-zot.ts';
 import { startServer, type RunningServer } from '../support/server.ts';
 import { errorOf, jsonOf, sendRequest, statusAndCode, type Answer, type Call } from './support/client.ts';
 import { contentOf, imageOf, OCI_INDEX, OCI_LAYER, type Image } from './support/content.ts';
-import { zot } from './support/zot-command.ts';
 
 const REPOSITORY = '/v2/_zot/ext/repository';
 
@@ -217,7 +216,7 @@ it(
     const root = await mkdtemp(path.join(tmpdir(), 'zot-frozen-'));
     const audit = path.join(root, 'audit.log');
     const command = async (...words: string[]): Promise<string> => {
-      const { exitCode, errors } = await zot('repo', ...words, '--yes');
+      const { exitCode, errors } = await runZot('repo', ...words, '--yes');
       return `${exitCode} ${errors}`.trim();
     };
     try {
