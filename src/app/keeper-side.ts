@@ -89,7 +89,7 @@ export async function openKeeperSide(options: KeeperOptions): Promise<KeeperSide
   const walked = walk({ storage, index, keeper, logger, signal: stopping.signal, isNew });
   if (isNew) await walked;
   await countQuotas(keeper, counting, logger);
-  if (rebuilt) await keeper.tags.hideHeld(stopping.signal);
+  if (isNew) await keeper.tags.hideHeld(stopping.signal);
   const scheduler = new Scheduler({ workers: config.scheduler.numWorkers || DEFAULT_TASK_WORKERS, logger });
   const { audit = NO_AUDIT } = options;
   const parts = { keeper, storage, index, records, scheduler, walked };

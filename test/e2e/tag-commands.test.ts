@@ -147,6 +147,37 @@ test('a registry that is read only keeps its tags', { timeout: 60_000 }, async (
   }
 });
 
+test('what was deleted stays away when the index is lost', { timeout: 60_000 }, async () => {
+  const root = path.join(folder, 'without-index');
+  const config = { storage: { undo: '1h' } };
+  const { manifest, layers } = one;
+  const statusOf = async (server: RunningServer): Promise<number[]> => {
+    const contents = [`manifests/${manifest.digest}`, ...layers.map(({ digest }) => `blobs/${digest}`)];
+    const answers = contents.map((content) => fetch(`${server.url}/v2/app/${content}`, { method: 'HEAD' }));
+    return (await Promise.all(answers)).map(({ status }) => status);
+  };
+  const server = await startServer({ root, config });
+  await push(server, 'app', one, 'v1');
+  await push(server, 'app', two, 'v2');
+  await fetch(`${server.url}/v2/app/manifests/${manifest.digest}`, { method: 'DELETE' });
+  for (const { digest } of layers) await fetch(`${server.url}/v2/app/blobs/${digest}`, { method: 'DELETE' });
+  const before = await statusOf(server);
+  assert.deepEqual(new Set(before), new Set([404]));
+  await server.stop();
+  for (const suffix of ['', '-wal', '-shm'])
+    await rm(path.join(root, `_zot/index.db${suffix}`), { force: true });
+  const again = await startServer({ root, config });
+  try {
+    assert.deepEqual(await statusOf(again), before);
+    assert.equal(await named(again, 'app', 'v2'), two.manifest.digest);
+    await told('restore', again.configFile, 'app:v1');
+    assert.equal(await named(again, 'app', 'v1'), manifest.digest);
+    assert.deepEqual(new Set(await statusOf(again)), new Set([200]));
+  } finally {
+    await again.stop();
+  }
+});
+
 test('what makes no sense is refused in one line', { timeout: 60_000 }, async () => {
   const root = path.join(folder, 'refusals');
   const server = await startServer({ root, config: { storage: { undo: '1h' } } });
