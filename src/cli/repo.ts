@@ -1,4 +1,5 @@
-import { createInterface } from 'node:readline/promises';
+import { ask } from './ask.ts';
+import type { AnswerInput } from './ask.ts';
 import { UsageError } from './command.ts';
 import type { CommandIo } from './command.ts';
 import { runControl } from './control.ts';
@@ -20,11 +21,6 @@ interface RepoResult {
   readonly target?: string;
   readonly blobs: number;
   readonly uploads: number;
-}
-
-/** A terminal to ask at, or whatever else standard input is. */
-export interface AnswerInput extends NodeJS.ReadableStream {
-  readonly isTTY?: boolean;
 }
 
 /** `zot repo delete` and `zot repo rename`: whole repositories. Exit code 1 when refused, or not confirmed. */
@@ -56,17 +52,11 @@ async function isConfirmed(
 ): Promise<boolean> {
   if (input.isTTY !== true)
     throw new UsageError('nobody can be asked, since standard input is no terminal: write --yes');
-  io.stderr.write(
+  const question =
     action === 'delete'
       ? `This deletes ${name} with all its tags, manifests and blobs. Write its name to go on: `
-      : `This renames ${name} to ${newName}; the old name ends. Write the old name to go on: `,
-  );
-  const lines = createInterface({ input });
-  try {
-    return (await lines.question('')).trim() === name;
-  } finally {
-    lines.close();
-  }
+      : `This renames ${name} to ${newName}; the old name ends. Write the old name to go on: `;
+  return (await ask(question, io, input)) === name;
 }
 
 function render(value: unknown): string {

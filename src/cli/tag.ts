@@ -1,5 +1,6 @@
-import { createInterface } from 'node:readline/promises';
 import { byteSize } from '#lib/byte-text';
+import { ask } from './ask.ts';
+import type { AnswerInput } from './ask.ts';
 import type { CommandIo } from './command.ts';
 import { runControl } from './control.ts';
 import { userName } from './user-name.ts';
@@ -44,11 +45,7 @@ interface PurgeResult {
 }
 
 /** `zot tag`: history, restore and purge. Exit code 0 when it was done, 1 when it was refused. */
-export async function tagCommand(
-  args: TagArguments,
-  io: CommandIo,
-  input: NodeJS.ReadStream,
-): Promise<number> {
+export async function tagCommand(args: TagArguments, io: CommandIo, input: AnswerInput): Promise<number> {
   const { action, target, image, json, yes } = args;
   if (action === 'purge' && !yes && !(await isSure(image, io, input))) return 1;
   const given = { image, user: userName(), digest: args.digest ?? '', at: args.at ?? '' };
@@ -57,20 +54,15 @@ export async function tagCommand(
 }
 
 /** What is purged cannot be had back: somebody must say yes. */
-async function isSure(image: string, io: CommandIo, input: NodeJS.ReadStream): Promise<boolean> {
+async function isSure(image: string, io: CommandIo, input: AnswerInput): Promise<boolean> {
   if (input.isTTY !== true) {
     io.stderr.write('Error: a purge cannot be undone; write --yes to say that it is meant\n');
     return false;
   }
-  const terminal = createInterface({ input, output: process.stderr });
-  try {
-    const answer = await terminal.question(`Purge ${image} for good, with its bytes? [y/N] `);
-    if (/^y(es)?$/i.test(answer.trim())) return true;
-    io.stderr.write('nothing was purged\n');
-    return false;
-  } finally {
-    terminal.close();
-  }
+  const answer = await ask(`Purge ${image} for good, with its bytes? [y/N] `, io, input);
+  if (/^y(es)?$/i.test(answer)) return true;
+  io.stderr.write('nothing was purged\n');
+  return false;
 }
 
 function renderHistory(value: unknown): string {
