@@ -22,9 +22,10 @@ import { roundsOr, seed, timeoutFor } from './support/settings.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const KINDS: readonly FileSystemKind[] = [
-  { name: 'ext4', sizeBytes: 32 * MEBIBYTE, options: ['-q', '-F', '-J', 'size=4'] },
-  { name: 'xfs', sizeBytes: 300 * MEBIBYTE, options: ['-q', '-f'] },
-  { name: 'btrfs', sizeBytes: 128 * MEBIBYTE, options: ['-q', '-f'] },
+  // Half a superblock (1 KiB) of ext4 fails its checksum: it needs a disk that writes 4 KiB at once, as disks do today.
+  { name: 'ext4', sizeBytes: 32 * MEBIBYTE, options: ['-q', '-F', '-J', 'size=4'], sectorBytes: 4096 },
+  { name: 'xfs', sizeBytes: 300 * MEBIBYTE, options: ['-q', '-f'], sectorBytes: 512 },
+  { name: 'btrfs', sizeBytes: 128 * MEBIBYTE, options: ['-q', '-f'], sectorBytes: 512 },
 ];
 const UNFLUSHED: readonly Unflushed[] = ['lost', 'torn', 'kept'];
 

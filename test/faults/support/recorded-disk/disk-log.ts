@@ -13,8 +13,13 @@ export interface DiskEvent {
 
 const WRITE = 1;
 const HEAD_BYTES = 13;
-/** What a disk writes as a whole or not at all. */
-const SECTOR_BYTES = 512;
+
+/** Which parts of a write reach the disk. */
+export interface Tearing {
+  /** What the disk writes as a whole or not at all. */
+  readonly sectorBytes: number;
+  readonly keeps: () => boolean;
+}
 
 /** Every event of a log, as `fuse-disk.ts` writes it down. */
 export function readLog(file: string): readonly DiskEvent[] {
@@ -37,20 +42,20 @@ export function readLog(file: string): readonly DiskEvent[] {
   }
 }
 
-/** Writes what an event wrote into an image: all of it, or the sectors that `keeps` chooses. */
+/** Writes what an event wrote into an image: all of it, or the sectors that are chosen to be kept. */
 export function applyWrite(
   files: { readonly log: number; readonly image: number },
   event: DiskEvent,
-  keeps: (() => boolean) | null = null,
+  tearing: Tearing | null = null,
 ): void {
   const bytes = Buffer.alloc(event.length);
   readSync(files.log, bytes, 0, event.length, event.at);
-  if (keeps === null) {
+  if (tearing === null) {
     writeSync(files.image, bytes, 0, event.length, event.position);
     return;
   }
-  for (let from = 0; from < event.length; from += SECTOR_BYTES) {
-    const length = Math.min(SECTOR_BYTES, event.length - from);
-    if (keeps()) writeSync(files.image, bytes, from, length, event.position + from);
+  for (let from = 0; from < event.length; from += tearing.sectorBytes) {
+    const length = Math.min(tearing.sectorBytes, event.length - from);
+    if (tearing.keeps()) writeSync(files.image, bytes, from, length, event.position + from);
   }
 }

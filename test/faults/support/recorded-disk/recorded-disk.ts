@@ -9,7 +9,7 @@ import { findProgram } from '../../../../tools/debian-tools.ts';
 import { startProcess, type RunningProcess } from '../../../support/process.ts';
 import type { SeededRandom } from '../seeded-random.ts';
 import { applyWrite, readLog } from './disk-log.ts';
-import type { DiskEvent } from './disk-log.ts';
+import type { DiskEvent, Tearing } from './disk-log.ts';
 
 const run = promisify(execFile);
 
@@ -18,6 +18,8 @@ export interface FileSystemKind {
   /** The smallest that its tools make. */
   readonly sizeBytes: number;
   readonly options: readonly string[];
+  /** What it trusts its disk to write as a whole or not at all. */
+  readonly sectorBytes: number;
 }
 
 /** What becomes of the writes that no flush covers: none of them, each sector by chance, or all. */
@@ -119,9 +121,9 @@ export class RecordedDisk {
     const open = this.#advance(cut.position);
     const state = this.#file('state.image');
     await run('cp', ['--sparse=always', this.#file('durable'), state]);
-    this.#write(state, cut.unflushed === 'lost' ? [] : open, () =>
-      cut.unflushed === 'kept' ? true : cut.random.below(2) === 0,
-    );
+    const { sectorBytes } = this.#kind;
+    const torn: Tearing = { sectorBytes, keeps: () => cut.random.below(2) === 0 };
+    this.#write(state, cut.unflushed === 'lost' ? [] : open, cut.unflushed === 'torn' ? torn : null);
     const folder = this.#file('state');
     await mount(folder, '-o', 'loop', state);
     try {
@@ -142,9 +144,9 @@ export class RecordedDisk {
     return open;
   }
 
-  #write(file: string, events: readonly DiskEvent[], keeps: (() => boolean) | null): void {
+  #write(file: string, events: readonly DiskEvent[], tearing: Tearing | null): void {
     const files = { log: openSync(this.#file('log'), 'r'), image: openSync(file, 'r+') };
-    for (const event of events) if (event.kind === 'write') applyWrite(files, event, keeps);
+    for (const event of events) if (event.kind === 'write') applyWrite(files, event, tearing);
     closeSync(files.log);
     closeSync(files.image);
   }
