@@ -6,7 +6,7 @@ import type { Reference } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
 import type { Storage } from '#storage';
 import type { Keeper } from './keeper/keeper-contract.ts';
-import { reachableStat, versionOf } from './keeper/examination.ts';
+import { reachableStat, versionOf } from './keeper/damage/examination.ts';
 
 export interface DamagedContentParts {
   readonly storage: Storage;

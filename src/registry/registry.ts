@@ -16,7 +16,7 @@ import type {
   TagEventPage,
   TagEventRange,
 } from './keeper/keeper-contract.ts';
-import type { QuotaStatus } from './keeper/quota-ledger.ts';
+import type { QuotaStatus } from './keeper/quotas/quota-ledger.ts';
 import { Listing } from './listing.ts';
 import { Pull } from './pull.ts';
 import type { BlobContent, ManifestContent, OpenBlob } from './pull.ts';
@@ -44,21 +44,21 @@ export type {
   UploadProgress,
   UploadRef,
 } from './keeper/keeper-contract.ts';
-export type { BlobRelink, RelinkResult } from './keeper/blob-sharing.ts';
+export type { BlobRelink, RelinkResult } from './keeper/blobs/blob-sharing.ts';
 export { LocalKeeper } from './keeper/keeper.ts';
 export { USER_METHODS, forwardingUserDesk } from './keeper/user-desk.ts';
 export type { UserDesk } from './keeper/user-desk.ts';
-export type { GarbageRules, TagToRetire } from './keeper/operation.ts';
-export type { RepositoryWatch } from './keeper/repository-watch.ts';
-export type { Verdict } from './keeper/damage-desk.ts';
-export { versionOf } from './keeper/examination.ts';
-export { garbageReason, isBlobInUse, isDead, unknownContent } from './keeper/plan-collect.ts';
-export type { GarbagePlace, GarbageReason } from './keeper/plan-collect.ts';
-export type { TagDesk } from './keeper/tag-desk.ts';
-export { NO_TAG_RULES } from './keeper/tag-rules.ts';
-export type { Holdings, Immutability, TagRules } from './keeper/tag-rules.ts';
-export { walkStorage } from './keeper/first-walk.ts';
-export type { Quota, QuotaStatus } from './keeper/quota-ledger.ts';
+export type { GarbageRules, TagToRetire } from './keeper/plans/operation.ts';
+export type { RepositoryWatch } from './keeper/removal/repository-watch.ts';
+export type { Verdict } from './keeper/damage/damage-desk.ts';
+export { versionOf } from './keeper/damage/examination.ts';
+export { garbageReason, isBlobInUse, isDead, unknownContent } from './keeper/plans/plan-collect.ts';
+export type { GarbagePlace, GarbageReason } from './keeper/plans/plan-collect.ts';
+export type { TagDesk } from './keeper/tags/tag-desk.ts';
+export { NO_TAG_RULES } from './keeper/tags/tag-rules.ts';
+export type { Holdings, Immutability, TagRules } from './keeper/tags/tag-rules.ts';
+export { walkStorage } from './keeper/index-file/first-walk.ts';
+export type { Quota, QuotaStatus } from './keeper/quotas/quota-ledger.ts';
 export type { ReferrersPage, TagsPage } from './listing.ts';
 export type { BlobContent, ManifestContent, OpenBlob } from './pull.ts';
 export { requiredFreeBytes, spaceLimitOf } from './space-guard.ts';

@@ -5,8 +5,8 @@ import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
 import type { Storage } from '#storage';
-import type { Operation } from './operation.ts';
-import { RepositoryGates } from './repository-gates.ts';
+import type { Operation } from './plans/operation.ts';
+import { RepositoryGates } from './repositories/repository-gates.ts';
 import { RepositoryQueue } from './repository-queue.ts';
 import type { QueueParts } from './repository-queue.ts';
 

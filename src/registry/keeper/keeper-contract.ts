@@ -9,7 +9,7 @@ import type { Reference, Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
 import type { UploadId } from '#oci/upload-id';
 import type { PullCount, TagEvent } from '#metadata';
-import type { QuotaStatus } from './quota-ledger.ts';
+import type { QuotaStatus } from './quotas/quota-ledger.ts';
 import type { UserDesk } from './user-desk.ts';
 
 export interface ManifestPush {

@@ -7,14 +7,14 @@ import type { Reference, Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
 import type { Storage, Store } from '#storage';
-import { BlobMounts } from './blob-mounts.ts';
-import { BlobSharing } from './blob-sharing.ts';
+import { BlobMounts } from './blobs/blob-mounts.ts';
+import { BlobSharing } from './blobs/blob-sharing.ts';
 import { Changes } from './changes.ts';
-import { DamageDesk } from './damage-desk.ts';
-import { CommitGroup } from './commit-group.ts';
-import { DedupeDesk } from './dedupe-desk.ts';
-import { GarbageDesk } from './garbage-desk.ts';
-import type { IndexChunks } from './index-chunks.ts';
+import { DamageDesk } from './damage/damage-desk.ts';
+import { CommitGroup } from './index-file/commit-group.ts';
+import { DedupeDesk } from './blobs/dedupe-desk.ts';
+import { GarbageDesk } from './removal/garbage-desk.ts';
+import type { IndexChunks } from './index-file/index-chunks.ts';
 import type {
   Keeper,
   ManifestPush,
@@ -25,19 +25,19 @@ import type {
   UploadProgress,
   UploadRef,
 } from './keeper-contract.ts';
-import type { Operation, Plan } from './operation.ts';
+import type { Operation, Plan } from './plans/operation.ts';
 import { RecordJournal } from './record-journal.ts';
-import { QuotaCounting } from './quota-counting.ts';
-import type { QuotaStatus } from './quota-ledger.ts';
-import { QuotaDesk } from './quota-desk.ts';
-import { RepositoryDesk } from './repository-desk.ts';
-import { RepositoryLimit } from './repository-limit.ts';
+import { QuotaCounting } from './quotas/quota-counting.ts';
+import type { QuotaStatus } from './quotas/quota-ledger.ts';
+import { QuotaDesk } from './quotas/quota-desk.ts';
+import { RepositoryDesk } from './repositories/repository-desk.ts';
+import { RepositoryLimit } from './quotas/repository-limit.ts';
 import type { QueueParts } from './repository-queue.ts';
-import { RepositoryWatches } from './repository-watches.ts';
-import { RetentionDesk } from './retention-desk.ts';
-import { TagDesk } from './tag-desk.ts';
-import { TagHistory } from './tag-history.ts';
-import { UploadLedger } from './upload-ledger.ts';
+import { RepositoryWatches } from './removal/repository-watches.ts';
+import { RetentionDesk } from './removal/retention-desk.ts';
+import { TagDesk } from './tags/tag-desk.ts';
+import { TagHistory } from './tags/tag-history.ts';
+import { UploadLedger } from './blobs/upload-ledger.ts';
 import { localUserDesk } from './user-desk.ts';
 import type { UserDesk } from './user-desk.ts';
 

@@ -16,14 +16,14 @@ import { RegistryError } from '#oci/errors';
 import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
 import type { RepositoryStore } from '#storage';
-import type { CommitGroup } from './commit-group.ts';
-import { IndexChunks } from './index-chunks.ts';
-import { LayoutMirror } from './layout-mirror.ts';
-import type { MirrorParts } from './layout-mirror.ts';
-import { BatchChooser } from './operation.ts';
-import type { Operation, Plan } from './operation.ts';
-import { keysOf, planOperation } from './plan.ts';
-import type { TagHistory } from './tag-history.ts';
+import type { CommitGroup } from './index-file/commit-group.ts';
+import { IndexChunks } from './index-file/index-chunks.ts';
+import { LayoutMirror } from './index-file/layout-mirror.ts';
+import type { MirrorParts } from './index-file/layout-mirror.ts';
+import { BatchChooser } from './plans/operation.ts';
+import type { Operation, Plan } from './plans/operation.ts';
+import { keysOf, planOperation } from './plans/plan.ts';
+import type { TagHistory } from './tags/tag-history.ts';
 
 export interface QueueParts extends MirrorParts {
   readonly group: CommitGroup;
