@@ -30,13 +30,27 @@ export async function sweep(root: string, options: { readonly full: boolean }): 
   return store;
 }
 
-/** Reads all stored bytes; given up when the signal says so, as by a user who goes away. */
-export async function scrub(root: string, signal: AbortSignal): Promise<void> {
+/** Reads all stored bytes; given up when the signal says so. */
+export function scrub(root: string, signal: AbortSignal): Promise<void> {
+  return begin(root, signal, { command: 'scrub.run', args: {} });
+}
+
+/** Judges every tag by a rule that keeps all of them, as each round of retention does; given up by the signal. */
+export function judgeTags(root: string, signal: AbortSignal): Promise<void> {
+  const keepTags = [{ patterns: ['.*'], mostRecentlyPushedCount: 1000, mostRecentlyPulledCount: 1000 }];
+  const policies = [{ repositories: ['**'], deleteReferrers: true, deleteUntagged: true, keepTags }];
+  const retention = { dryRun: false, delay: 0, policies };
+  const store = { gc: true, gcDelay: 0, gcInterval: 0, gcTimeWindow: '', retention };
+  return begin(root, signal, { command: 'retention.preview', args: { stores: { '': store } } });
+}
+
+/** A command that is ended as by a user who goes away. */
+async function begin(root: string, signal: AbortSignal, request: object): Promise<void> {
   const socket = connect(controlSocketPath(join(root, '_zot')));
   const over = once(socket, 'close');
   const giveUp = (): void => void socket.destroy();
   signal.addEventListener('abort', giveUp);
-  socket.write(`${JSON.stringify({ command: 'scrub.run', args: {} })}\n`);
+  socket.write(`${JSON.stringify(request)}\n`);
   socket.resume();
   await over;
   signal.removeEventListener('abort', giveUp);

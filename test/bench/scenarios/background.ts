@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { storeFolder } from '../bench.ts';
 import type { Bench } from '../context.ts';
-import { jobs, scrub, sweep } from '../control.ts';
+import { jobs, judgeTags, scrub, sweep } from '../control.ts';
 import { duplicatesIn } from '../fixtures/crowd.ts';
 import { numberedRepository } from '../fixtures/stores.ts';
 import { Connection } from '../load/connection.ts';
@@ -42,6 +42,12 @@ export const WORKS: readonly BackgroundWork[] = [
     name: 'scrub',
     async run(root, signal) {
       while (!signal.aborted) await scrub(root, signal);
+    },
+  },
+  {
+    name: 'retention',
+    async run(root, signal) {
+      while (!signal.aborted) await judgeTags(root, signal);
     },
   },
 ];
