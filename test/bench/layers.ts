@@ -61,7 +61,7 @@ const LAYERS: readonly Layer[] = [
   { name: 'in no JavaScript: reading sockets, waiting in epoll', holds: /^\(program\) / },
 ];
 
-const SOURCE_ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const SOURCE_ROOT = fileURLToPath(new URL('../../', import.meta.url));
 const IDLE = '(idle) ';
 
 export function readTimedProfile(path: string): TimedProfile {

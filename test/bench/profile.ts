@@ -20,7 +20,7 @@ interface Cost {
   totalUs: number;
 }
 
-const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
 const IDLE = new Set(['(idle)', '(program)', '(root)']);
 
 /** Per profile in the folder: the functions with the most time of their own, and those of ours with the most in all. */
