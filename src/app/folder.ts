@@ -23,7 +23,9 @@ export function ownFolder(config: Config): string {
       throw new StartError(`the folder ${root} is in use: a running zot serves it`);
   } catch (error) {
     if (error instanceof StartError) throw error;
-    throw new StartError(`the folder ${root} cannot be used: ${messageOf(error)}`, { cause: error });
+    const isForbidden = (error as NodeJS.ErrnoException).code === 'EACCES';
+    const hint = isForbidden ? '; run this as the user to whom the folder belongs' : '';
+    throw new StartError(`the folder ${root} cannot be used: ${messageOf(error)}${hint}`, { cause: error });
   }
   return folder;
 }

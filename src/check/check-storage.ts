@@ -2,7 +2,7 @@
  * Reads a storage folder and finds what is damaged in it. Changes nothing, and may run beside a registry that serves
  * the folder.
  */
-import { stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { basename, dirname, resolve } from 'node:path';
 import { WeightedLru } from '#lib/weighted-lru';
 import type { Digest } from '#oci/digest';
@@ -55,7 +55,9 @@ export async function checkStorage(options: CheckOptions): Promise<Totals> {
 
 async function existingFolder(path: string): Promise<string> {
   try {
-    if ((await stat(path)).isDirectory()) return resolve(path);
+    const isFolder = (await stat(path)).isDirectory();
+    if (isFolder) await access(path, constants.R_OK | constants.X_OK);
+    if (isFolder) return resolve(path);
   } catch (cause) {
     throw new Error(`the folder ${path} cannot be read: ${cause instanceof Error ? cause.message : ''}`, {
       cause,

@@ -1,3 +1,4 @@
+import { byteSize } from '#lib/byte-text';
 import type { Totals } from './checked-repository.ts';
 import type { Finding, Severity } from './finding.ts';
 
@@ -84,11 +85,7 @@ export class JsonReport implements CheckReport {
 export function workDone(totals: Totals): string {
   const { repositories, manifests, blobs, bytesRead } = totals;
   const noun = repositories === 1 ? 'repository' : 'repositories';
-  return `${repositories} ${noun}, ${manifests} manifests, ${blobs} blobs, ${megabytes(bytesRead)} read`;
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1_000_000).toFixed(bytes < 100_000_000 ? 1 : 0)} MB`;
+  return `${repositories} ${noun}, ${manifests} manifests, ${blobs} blobs, ${byteSize(bytesRead)} read`;
 }
 
 /** Names and texts of others must not write lines of their own, nor move the cursor. */

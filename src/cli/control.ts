@@ -56,10 +56,19 @@ export async function refusing(io: CommandIo, work: () => Promise<number>): Prom
   }
 }
 
-/** A folder stands for a configuration that names it and nothing else. */
+/**
+ * A folder stands for a configuration that names it and nothing else.
+ *
+ * @throws ConfigError or ControlRefusal where there is neither.
+ */
 export function configOf(target: string): Config {
   if (target === '') return defaultConfig();
-  if (statSync(target, { throwIfNoEntry: false })?.isDirectory() !== true) return loadConfig(target).config;
+  const stats = statSync(target, { throwIfNoEntry: false });
+  if (stats === undefined) {
+    const what = 'name the configuration of the server, or its storage folder';
+    throw new ControlRefusal(`there is no ${target}: ${what}`);
+  }
+  if (!stats.isDirectory()) return loadConfig(target).config;
   return configFromObject({ storage: { rootDirectory: target } }).config;
 }
 

@@ -100,6 +100,8 @@ describe('zot htpasswd', { timeout: 120_000 }, () => {
       ['x', ['add', file, 'erin', '--stdin', '--cost', '31'], /from 4 to 17/],
       ['x', ['add', file, 'erin'], /no terminal/],
       ['', ['list', join(folder, 'absent')], /there is no file/],
+      ['', ['remove', join(folder, 'absent'), 'erin'], /there is no file/],
+      ['', ['fly', file], /unknown action "fly"/],
       ['x', ['fly', file, 'erin'], /unknown action "fly"/],
     ];
     for (const [input, [action = '', path = '', user = '', ...flags], message] of refusals) {

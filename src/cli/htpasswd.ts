@@ -27,6 +27,7 @@ interface PasswordText {
   readonly stats: Stats | null;
 }
 
+const ACTIONS: ReadonlySet<string> = new Set(['add', 'set', 'remove', 'list', 'verify']);
 const COST_DEFAULT = 10;
 const COST_MIN = 4;
 const COST_MAX = 17;
@@ -40,19 +41,21 @@ export async function htpasswdCommand(
   io: CommandIo,
   input: PasswordInput,
 ): Promise<number> {
-  const file = readText(args.path);
-  if (args.action === 'list') return list(args, file, io);
+  const { action, path } = args;
+  if (!ACTIONS.has(action))
+    throw new UsageError(`unknown action "${action}": write add, set, remove, list or verify`);
+  const file = readText(path);
+  if (action === 'list') return list(args, file, io);
   checkUser(args.user);
-  switch (args.action) {
+  if (file.stats === null && action !== 'add') throw new UsageError(`there is no file ${path}`);
+  switch (action) {
     case 'add':
     case 'set':
       return store(args, file, io, input);
     case 'remove':
       return remove(args, file, io);
-    case 'verify':
-      return verify(args, file, io, input);
     default:
-      throw new UsageError(`unknown action "${args.action}": write add, set, remove, list or verify`);
+      return verify(args, file, io, input);
   }
 }
 

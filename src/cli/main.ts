@@ -82,10 +82,7 @@ function findCommand(program: Program, name: string): Command {
   const found = program.commands.find((command) => command.name === name);
   if (found !== undefined) return found;
   const shown = program.commands.filter(({ hidden }) => hidden !== true);
-  const near = nearestNames(
-    name,
-    shown.map((command) => command.name),
-  );
+  const near = nearestNames(name, [...shown.map((command) => command.name), '--version']);
   const hint = near.length === 0 ? '' : ` Did you mean ${near.map((other) => `"${other}"`).join(' or ')}?`;
   throw new UsageError(
     `unknown command "${name}" for "${program.name}".${hint} Run "${program.name} --help" for usage.`,

@@ -35,7 +35,7 @@ export function parseArguments(command: Command, words: readonly string[]): Comm
     values.set(flag.name, [...(values.get(flag.name) ?? []), readFlag(flag, token.value)]);
   }
   if (values.get(helpFlag.name)?.at(-1) === true) return 'help';
-  checkCount(command, positionals.length);
+  checkCount(command, positionals);
   return callOf(positionals, values);
 }
 
@@ -76,13 +76,24 @@ function unknownFlag(rawName: string, flags: readonly Flag[]): UsageError {
   return new UsageError(`unknown flag: ${rawName}${hint}`);
 }
 
-function checkCount(command: Command, received: number): void {
+/** The counts are in the words of zot; behind them stands which word is missing, or the first that is too much. */
+function checkCount(command: Command, given: readonly string[]): void {
   const most = command.args.at(-1)?.repeated === true ? Infinity : command.args.length;
   const least = command.args.filter(({ required }) => required).length;
+  const received = given.length;
   if (received >= least && received <= most) return;
-  if (most === Infinity) throw new UsageError(`needs at least ${least} arg(s), received ${received}`);
-  const expected = least === most ? `${most} arg(s)` : `between ${least} and ${most} arg(s)`;
-  throw new UsageError(`accepts ${expected}, received ${received}`);
+  const expected =
+    most === Infinity
+      ? `needs at least ${least} arg(s)`
+      : least === most
+        ? `accepts ${most} arg(s)`
+        : `accepts between ${least} and ${most} arg(s)`;
+  const missing = command.args.slice(received, least).map(({ name }) => `<${name}>`);
+  const fault =
+    missing.length === 0
+      ? `"${given[most]}" is too much`
+      : `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing`;
+  throw new UsageError(`${expected}, received ${received}: ${fault}`);
 }
 
 function callOf(

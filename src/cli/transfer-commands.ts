@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { UsageError } from './command.ts';
 import type { Argument, Command, CommandCall, Flag } from './command.ts';
 import { json, target } from './storage-commands.ts';
@@ -123,6 +124,9 @@ const importCommand: Command = {
       return importZotDatabaseCommand({ target: more, source, origin, json: call.isSet('json') }, io);
     }
     if (more !== undefined) throw new UsageError(`"${more}" is one argument too many`);
+    // A configuration or folder may have such a name; where there is none, two words are too few.
+    if ((path === 'docker-registry' || path === 'zot-db') && !existsSync(path))
+      throw new UsageError(`name what to import and where: zot import ${path} <what to read> <config>`);
     return run({ target: path, source, ...importFlags(call) }, io, process.stdin);
   },
 };

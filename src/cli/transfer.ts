@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream';
-import { ControlRefusal } from '#control';
+import { ControlRefusal, wordsOf } from '#control';
 import { byteSize } from '#lib/byte-text';
 import { openLog } from '#lib/logger';
 import { isRepoName } from '#oci/repo-name';
@@ -126,13 +126,12 @@ export function transfer(run: Transfer, io: CommandIo): Promise<number> {
 
 /** What the registry or the file system refuses is for the user to mend; anything else is a fault of ours. */
 function refusalOf(error: unknown, tally: Tally): unknown {
-  const known =
-    error instanceof TransferRefusal || error instanceof RegistryError || error instanceof StorageError;
-  if (!known && !(error instanceof Error && 'syscall' in error)) return error;
-  const at = tally.at === '' ? '' : ` (at ${tally.at})`;
-  const cause =
-    error instanceof StorageError && error.cause instanceof Error ? `: ${error.cause.message}` : '';
-  return new ControlRefusal(printable(`${error.message}${cause}${at}`), { cause: error });
+  const isOurs = error instanceof RegistryError || error instanceof StorageError;
+  const isKnown = isOurs || error instanceof TransferRefusal;
+  if (!isKnown && !(error instanceof Error && 'syscall' in error)) return error;
+  const words = isOurs ? wordsOf(error) : error.message;
+  const at = tally.at === '' || words.endsWith(tally.at) ? '' : ` (at ${tally.at})`;
+  return new ControlRefusal(printable(`${words}${at}`), { cause: error });
 }
 
 function teller(io: CommandIo): (tally: Tally) => void {

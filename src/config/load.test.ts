@@ -69,8 +69,12 @@ describe('a configuration file', () => {
   }
 
   it('that does not exist, or is a folder, is refused in one line', () => {
-    assertProblem(() => loadConfig(join(folder, 'missing.json')), '', /cannot be read: ENOENT/);
-    assertProblem(() => loadConfig(folder), '', /cannot be read: EISDIR/);
+    assertProblem(
+      () => loadConfig(join(folder, 'missing.json')),
+      '',
+      /cannot be read: there is no such file/,
+    );
+    assertProblem(() => loadConfig(folder), '', /cannot be read: it is a folder/);
   });
 
   it('of 50 MB is refused at once', () => {
@@ -108,6 +112,14 @@ describe('a configuration file', () => {
   it('names lines in its problems', () => {
     const [problem] = problemsOf(() => loadConfig(file('lines.yaml', 'http:\n  port: 1\n  prot: 2\n')));
     assert.deepEqual([problem?.path, problem?.line], ['http.prot', 3]);
+  });
+
+  it('says of a key that is needed that it is missing', () => {
+    assertProblem(
+      () => configFromObject({ storage: { quotas: [{ maxBytes: 5 }] } }),
+      'storage.quotas[0].prefix',
+      /^this key is needed, and missing$/,
+    );
   });
 });
 
@@ -162,7 +174,7 @@ describe('a secret file', () => {
       [file('ending', '{"bindDN": "d", "bindPassword": "p"}'), /^Unsupported Config Type ""/],
       [file('broken.json', '{"bindDN": "d" "bindPassword": "hidden"}'), /not valid JSON: line 1, column 16/],
       [file('typed.json', '{"bindDN": "d", "bindPassword": ["hidden"]}'), /is not a text/],
-      [join(folder, 'absent.json'), /cannot be read: ENOENT/],
+      [join(folder, 'absent.json'), /cannot be read: there is no such file/],
     ] as const;
     for (const [path, message] of cases) {
       assertProblem(ldap(path), place, message);

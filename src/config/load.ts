@@ -102,7 +102,8 @@ function check(normalised: Normalised, report: Report, options: LoadOptions): Co
     for (const issue of result.error.issues) {
       report.error(
         issue.path.filter((step) => typeof step !== 'symbol'),
-        issue.message,
+        // zod's own words for a key that is needed speak of its inside.
+        issue.message.endsWith('received undefined') ? 'this key is needed, and missing' : issue.message,
       );
     }
     return null;

@@ -33,7 +33,16 @@ function readBounded(path: string): Uint8Array {
       closeSync(file);
     }
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new FileReadError(`the file ${path} cannot be read: ${reason}`, { cause: error });
+    throw new FileReadError(`the file ${path} cannot be read: ${reasonOf(error)}`, { cause: error });
   }
+}
+
+/** What people meet, in their words; anything else as the system says it. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT' || code === 'ENOTDIR') return 'there is no such file';
+  if (code === 'EISDIR') return 'it is a folder';
+  if (code === 'EACCES') return 'this user may not (permission denied)';
+  return message;
 }

@@ -15,8 +15,17 @@ export async function inItsWords<Result>(work: () => Promise<Result>): Promise<R
   } catch (error) {
     if (!(error instanceof RegistryError || error instanceof StorageError)) throw error;
     const isFault = error instanceof StorageError || error.status >= 500;
-    throw new ControlRefusal(error.message, isFault ? { cause: error } : {});
+    throw new ControlRefusal(wordsOf(error), isFault ? { cause: error } : {});
   }
+}
+
+/** What the registry or its storage says, with what its protocol keeps beside the message: the name, the cause. */
+export function wordsOf(error: RegistryError | StorageError): string {
+  if (error instanceof StorageError)
+    return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
+  const name = error.detail?.['name'];
+  if (error.code === 'NAME_UNKNOWN' && typeof name === 'string') return `there is no repository ${name}`;
+  return error.message;
 }
 
 /** Who runs the command, as far as the machine says. */

@@ -113,13 +113,13 @@ function requireTag(reference: Reference): Tag {
 
 function parseDigestArgument(text: string): Digest {
   if (isDigest(text)) return text;
-  throw new ControlRefusal(`"${text}" is no digest`);
+  throw new ControlRefusal(`"${text}" is no digest: write all of it, as sha256:<64 digits>`);
 }
 
 function parseTime(text: string): number {
   const timeMs = Date.parse(text);
   if (!Number.isNaN(timeMs)) return timeMs;
-  throw new ControlRefusal(`"${text}" is no time: write it as ${new Date(0).toISOString()}`);
+  throw new ControlRefusal(`"${text}" is no time: write it as 2026-01-31T09:00:00Z`);
 }
 
 function optionalText(args: ControlArguments, name: string): string | null {

@@ -2,11 +2,9 @@
  * Who changed or tried what: JSON lines in a file of their own (`log.audit`), with zot's fields, whatever the level of
  * the log is. Several processes append to one file: each line is one write at its end.
  */
-import { closeSync, openSync } from 'node:fs';
 import { pino } from 'pino';
 import type { DestinationStream } from 'pino';
-import { openLines } from './log-lines.ts';
-import { StartError } from './start-error.ts';
+import { openLines, requireWritable } from './log-lines.ts';
 
 /** A request that changed something or was refused. */
 export interface AuditedRequest {
@@ -80,7 +78,7 @@ const REQUEST_MESSAGE = 'HTTP API Audit';
 /** A path of '' is no audit. Throws `StartError` when the file cannot be written: no server starts without it. */
 export function openAuditLog(path: string, process?: string): AuditLog {
   if (path === '') return NO_AUDIT;
-  checkWritable(path);
+  requireWritable(path, 'log.audit');
   const lines = openLines({ output: path, atOnce: true, name: 'the audit log' });
   const logger = pino(
     {
@@ -98,14 +96,4 @@ export function openAuditLog(path: string, process?: string): AuditLog {
     reopen: () => lines.destination.reopen(),
     flush: () => lines.flush(),
   };
-}
-
-function checkWritable(path: string): void {
-  try {
-    // Once, at the start of a process.
-    closeSync(openSync(path, 'a', 0o600));
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new StartError(`log.audit: ${path} cannot be written: ${reason}`, { cause: error });
-  }
 }

@@ -1,5 +1,6 @@
-import { fstatSync, statSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, statSync } from 'node:fs';
 import { pino } from 'pino';
+import { StartError } from './start-error.ts';
 
 export interface LinesOptions {
   /** A file to append to; '' is standard output. */
@@ -66,6 +67,22 @@ export function openLines({ output, atOnce, name }: LinesOptions): Lines {
     clearTimeout(timer);
   };
   return { destination, flush };
+}
+
+/**
+ * Opens a file once, so that a process that cannot write it says so and does not start: what fails later, such as a
+ * full disk, must not end the server. Pipes are left out, since opening one may wait for a reader.
+ *
+ * @throws StartError that names the key of the configuration.
+ */
+export function requireWritable(path: string, key: string): void {
+  try {
+    if (statSync(path, { throwIfNoEntry: false })?.isFIFO() === true) return;
+    closeSync(openSync(path, 'a', 0o600));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new StartError(`${key}: ${path} cannot be written: ${reason}`, { cause: error });
+  }
 }
 
 /** One flush ends with a write that was under way, the next one with what had been gathered beside it. */

@@ -35,6 +35,15 @@ describe('the log', { timeout: 30_000 }, () => {
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as Record<string, unknown>);
 
+  test('a file that cannot be written is refused at the start, with its key', () => {
+    const output = join(folder, 'absent', 'zot.log');
+    assert.throws(() => openLog({ level: 'info', output }), {
+      name: 'StartError',
+      message: new RegExp(`^log\\.output: ${output} cannot be written: ENOENT`),
+    });
+    assert.throws(() => openLog({ level: 'info', output: folder }), { message: /^log\.output: .* EISDIR/ });
+  });
+
   test('writes JSON lines with the fields that zot’s lines have, to standard output', async () => {
     const output = await runWith(
       { level: 'info', output: '', process: 'keeper' },

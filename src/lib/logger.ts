@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import type { DestinationStream, Logger as PinoLogger } from 'pino';
 import { openAuditLog } from './audit-log.ts';
 import type { AuditLog } from './audit-log.ts';
-import { openLines } from './log-lines.ts';
+import { openLines, requireWritable } from './log-lines.ts';
 
 export type Logger = PinoLogger;
 
@@ -82,9 +82,14 @@ export function writeInfo(logger: Logger, message: string, fields: readonly stri
   parts[pino.symbols.streamSym].write(line);
 }
 
-/** JSON lines with the fields that zot's lines have: `time`, `level`, `message`, then those of the event. */
+/**
+ * JSON lines with the fields that zot's lines have: `time`, `level`, `message`, then those of the event.
+ *
+ * @throws StartError when a file of `log.output` or `log.audit` cannot be written.
+ */
 export function openLog(options: LogOptions): Log {
   const { sink } = options;
+  if (sink === undefined && options.output !== '') requireWritable(options.output, 'log.output');
   const lines =
     sink === undefined ? openLines({ output: options.output, atOnce: false, name: 'the log' }) : null;
   const audit = openAuditLog(options.audit ?? '', options.process);

@@ -71,8 +71,9 @@ export class SupervisedChild {
     });
     child.send(this.#order);
     // A restart has nobody who waits for it.
-    ready.promise.catch((error: unknown) =>
-      this.#logger.error({ error, child: this.#command }, 'a process is not ready'),
+    ready.promise.catch((error: Error) =>
+      // Only `StartError` gets here: its words are for the operator, and its stack would lead to this file.
+      this.#logger.error({ child: this.#command, problem: error.message }, 'a process is not ready'),
     );
     return ready.promise;
   }

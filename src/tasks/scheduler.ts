@@ -175,7 +175,8 @@ export class Scheduler {
       name: state.job.name,
       priority: state.job.priority,
       state: state.iterator !== null ? 'running' : state.dueMs === null ? 'done' : 'waiting',
-      nextRoundMs: state.iterator !== null || state.dueMs === null ? null : state.dueMs + offsetMs,
+      nextRoundMs:
+        state.iterator !== null || state.dueMs === null ? null : Math.round(state.dueMs + offsetMs),
       running: [...state.running],
       finished: state.finished,
       last: state.last,

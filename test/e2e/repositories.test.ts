@@ -192,7 +192,7 @@ for (const workers of [1, 2]) {
       ]);
       await requireWhole('cli/web', image);
       const [code, , problem] = await run('rename', configFile, 'cli/app', 'cli/web', '--yes');
-      assert.deepEqual([code, problem], [1, 'Error: repository name not known to registry\n']);
+      assert.deepEqual([code, problem], [1, 'Error: there is no repository cli/app\n']);
       const [deleted, text] = await run('delete', configFile, 'cli/web', '--yes', '--json');
       assert.equal(deleted, 0);
       assert.deepEqual(JSON.parse(text), { repository: 'cli/web', blobs: 3, uploads: 0 });

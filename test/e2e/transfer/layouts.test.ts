@@ -312,7 +312,7 @@ test('what cannot be done is refused in one line that says how to mend it', asyn
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [['export', root, 'app'], /say where to export to/],
     [['export', root, '--to', at('x')], /name repositories or images, or give --all/],
-    [['export', root, 'none', '--to', at('x')], /repository name not known/],
+    [['export', root, 'none', '--to', at('x')], /there is no repository none\n/],
     [['export', root, 'app:none', '--to', at('x')], /app has no tag none/],
     [['export', root, `app@sha256:${'0'.repeat(64)}`, '--to', at('x')], /app has no manifest sha256:0/],
     [['export', root, 'app@sha256:abc', '--to', at('x')], /is not <repository>/],
