@@ -22,7 +22,7 @@ export interface ZotDatabaseArguments {
   readonly json: boolean;
 }
 
-/** `zot import zot-db`: takes over what a zot that was stopped kept of users and of pulls. */
+/** `zot import zot-db`: takes over what a zot that was stopped kept of users, pulls and pushes. */
 export function importZotDatabaseCommand(args: ZotDatabaseArguments, io: CommandIo): Promise<number> {
   return refusing(io, async () => {
     const file = fileOf(args.source);
@@ -77,14 +77,12 @@ function origins({ http: { auth } }: Config, fallback: string | null): (user: st
 }
 
 function textReport(report: ZotDatabaseReport, tally: Tally): string {
-  const { apiKeys, apiKeysPresent, groups, manifests, tags, favouritesLeft } = report;
+  const { apiKeys, apiKeysPresent, groups, stars, bookmarks, manifests, tags } = report;
   const lines = tally.skipped.map(({ what, why }) => `not imported: ${what}: ${why}\n`);
-  if (favouritesLeft > 0)
-    lines.push(
-      `not imported: ${favouritesLeft} starred and bookmarked repositories: they have no place here yet\n`,
-    );
   const keys = `${apiKeys} API keys (${apiKeysPresent} were here already), groups of ${groups} users`;
-  return `${lines.join('')}imported: ${keys}, counts of ${manifests} manifests, times of ${tags} tags\n`;
+  const favourites = `${stars} stars, ${bookmarks} bookmarks`;
+  const rest = `counts of ${manifests} manifests, times of ${tags} tags`;
+  return `${lines.join('')}imported: ${keys}, ${favourites}, ${rest}\n`;
 }
 
 function jsonReport(report: ZotDatabaseReport, { skipped, skippedCount }: Tally): string {

@@ -78,8 +78,9 @@ const importCommand: Command = {
     '"zot import docker-registry <its storage root> <config>" takes the storage folder of a docker-registry',
     '(distribution): repositories, tags, untagged manifests, signatures. Blobs are linked where both folders are on',
     'the same file system; what cannot be taken is named with the reason.',
-    '"zot import zot-db <meta.db of zot> <config>" takes API keys, groups, pull counts and times over from the',
-    'database of a zot that was stopped. Nobody may serve the folder of <config> meanwhile.',
+    '"zot import zot-db <meta.db of zot> <config>" takes API keys, groups, stars, bookmarks, pull counts, times',
+    'and who pushed over from the database of a zot that was stopped. Nobody may serve the folder of <config>',
+    'meanwhile.',
     'Exit code 0 when everything was imported, 1 when something could not be; that is named and the rest goes on.',
   ].join('\n'),
   args: [

@@ -44,6 +44,7 @@ export type {
   RepositorySnapshot,
   RepositoryState,
 } from './index-contract.ts';
+export type { FavouriteKind, FavouriteList, Favourites } from './favourites-contract.ts';
 export type { DamageKind, DamageList, DamagePlace, DamageRow } from './damage-contract.ts';
 export { HELD_SINCE_MS, UPLOADS, WHOLE_REPOSITORY } from './garbage-contract.ts';
 export type { CandidateRow, Garbage, TombstoneRow } from './garbage-contract.ts';

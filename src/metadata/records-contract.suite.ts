@@ -17,7 +17,7 @@ const REPO = parseRepoName('library/debian');
 const OTHER = parseRepoName('library/alpine');
 const DIGEST = digestOf(Buffer.from('manifest'));
 const SECOND = digestOf(Buffer.from('second'), 'sha512');
-const NOTHING = { pulls: 0, lastPullMs: null, firstPushMs: null };
+const NOTHING = { pulls: 0, lastPullMs: null, firstPushMs: null, pushedBy: null };
 
 type Case = (title: string, work: (opened: OpenedRecords) => Promise<void>) => void;
 
@@ -66,26 +66,28 @@ function pullCases(recordsTest: Case): void {
     await records.addPulls([{ repo: REPO, digest: DIGEST, pulls: 5, lastPullMs: 5000 }]);
     const tag = parseTag('v1');
     await records.addPushes([{ repo: REPO, digest: SECOND, tags: [tag], pushedMs: 4000 }]);
-    const known = (
-      digest: typeof DIGEST,
-      pulls: number,
-      lastPullMs: number | null,
-      firstPushMs: number | null,
-    ) => ({
+    const known = {
       repo: REPO,
-      digest,
-      pulls,
-      lastPullMs,
-      firstPushMs,
-    });
+      digest: DIGEST,
+      pulls: 9,
+      lastPullMs: 4000,
+      firstPushMs: 1000,
+      pushedBy: 'ann',
+    };
+    const second = { digest: SECOND, pulls: 0, lastPullMs: null, firstPushMs: 6000 };
     const earlier = {
-      manifests: [known(DIGEST, 9, 4000, 1000), known(SECOND, 0, null, 6000)],
+      manifests: [known, { ...known, ...second }],
       tags: [{ repo: REPO, tag, sinceMs: 2000 }],
     };
     for (let time = 0; time < 2; time += 1) await records.takeOver(earlier);
     const again = await reopen();
-    assert.deepEqual(await again.statistics(REPO, DIGEST), { pulls: 9, lastPullMs: 5000, firstPushMs: 1000 });
-    assert.deepEqual(await again.statistics(REPO, SECOND), { pulls: 0, lastPullMs: null, firstPushMs: 4000 });
+    assert.deepEqual(await again.statistics(REPO, DIGEST), {
+      pulls: 9,
+      lastPullMs: 5000,
+      firstPushMs: 1000,
+      pushedBy: 'ann',
+    });
+    assert.deepEqual(await again.statistics(REPO, SECOND), { ...NOTHING, firstPushMs: 4000 });
     assert.equal(await again.tagSinceMs(REPO, tag), 2000);
   });
 
@@ -131,6 +133,7 @@ function pushCases(recordsTest: Case): void {
     await records.addPushes([{ repo: REPO, digest: DIGEST, tags: [], pushedMs: 1000 }]);
     await records.addPulls([{ repo: REPO, digest: DIGEST, pulls: 1, lastPullMs: 1500 }]);
     assert.deepEqual(await records.statistics(REPO, DIGEST), {
+      ...NOTHING,
       pulls: 2,
       lastPullMs: 1500,
       firstPushMs: 1000,
@@ -144,6 +147,26 @@ function pushCases(recordsTest: Case): void {
     assert.equal((await records.statistics(REPO, DIGEST)).firstPushMs, 1000);
     await records.addPushes([{ ...push, pushedMs: 3000, isNew: true }]);
     assert.equal((await records.statistics(REPO, DIGEST)).firstPushMs, 3000);
+  });
+
+  recordsTest('know who made the first push of a digest', async ({ records }) => {
+    const by = async (): Promise<string | null> => (await records.statistics(REPO, DIGEST)).pushedBy;
+    const push = { repo: REPO, digest: DIGEST, tags: [] };
+    await records.addPulls([{ repo: REPO, digest: DIGEST, pulls: 1, lastPullMs: 500 }]);
+    await records.addPushes([{ ...push, pushedMs: 1000, by: 'ann' }]);
+    await records.addPushes([{ ...push, pushedMs: 2000, by: 'bob' }]);
+    assert.equal(await by(), 'ann');
+    await records.addPushes([{ ...push, pushedMs: 3000, by: '', isNew: true }]);
+    assert.equal(await by(), '');
+    const earlier = { repo: REPO, digest: DIGEST, pulls: 0, lastPullMs: null };
+    const takeOver = (firstPushMs: number, pushedBy: string | null): Promise<void> =>
+      records.takeOver({ manifests: [{ ...earlier, firstPushMs, pushedBy }], tags: [] });
+    await takeOver(4000, 'cid');
+    assert.equal(await by(), '');
+    await takeOver(500, null);
+    assert.equal(await by(), null);
+    await takeOver(500, 'dora');
+    assert.equal(await by(), 'dora');
   });
 
   recordsTest('forget what is gone, and nothing else', async ({ records }) => {
@@ -169,7 +192,12 @@ function pushCases(recordsTest: Case): void {
     await records.addPulls([{ repo: REPO, digest: DIGEST, pulls: 3, lastPullMs: 500 }]);
     await records.addPushes([{ repo: REPO, digest: DIGEST, tags: [tag], pushedMs: 1000 }]);
     const again = await reopen();
-    assert.deepEqual(await again.statistics(REPO, DIGEST), { pulls: 3, lastPullMs: 500, firstPushMs: 1000 });
+    assert.deepEqual(await again.statistics(REPO, DIGEST), {
+      ...NOTHING,
+      pulls: 3,
+      lastPullMs: 500,
+      firstPushMs: 1000,
+    });
     assert.equal(await again.tagSinceMs(REPO, tag), 1000);
     await again.addPulls([{ repo: REPO, digest: DIGEST, pulls: 1, lastPullMs: 600 }]);
     assert.equal((await again.statistics(REPO, DIGEST)).pulls, 4);

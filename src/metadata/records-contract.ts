@@ -8,6 +8,7 @@ import type { RepoName } from '#oci/repo-name';
 import type { Tag } from '#oci/reference';
 import type { Accounts } from './accounts-contract.ts';
 import type { DamageList } from './damage-contract.ts';
+import type { Favourites } from './favourites-contract.ts';
 import type { History } from './history-contract.ts';
 import type { RepositoryMoves } from './repository-changes-contract.ts';
 
@@ -24,6 +25,8 @@ export interface PushRecord {
   /** Tags that this push created or moved. */
   readonly tags: readonly Tag[];
   readonly pushedMs: number;
+  /** The name of who pushed; '' for somebody without a name, absent where it is not known. */
+  readonly by?: string;
   /** The repository did not list it before: what is remembered of an earlier life of it is no push of this one. */
   readonly isNew?: boolean;
 }
@@ -33,6 +36,8 @@ export interface ManifestStatistics {
   readonly lastPullMs: number | null;
   /** The first push of this digest, as zot counts. */
   readonly firstPushMs: number | null;
+  /** The name of who made that push; '' for somebody without a name, `null` where it is not known. */
+  readonly pushedBy: string | null;
 }
 
 /** What another registry knows of a manifest, or of a tag. */
@@ -46,6 +51,8 @@ export interface Records {
   readonly accounts: Accounts;
   /** What is known to be damaged. */
   readonly damage: DamageList;
+  /** Starred and bookmarked repositories. */
+  readonly favourites: Favourites;
   /** The history of tags, in the same file. */
   readonly history: History;
   /** Whole repositories that are being renamed or removed. */
@@ -55,7 +62,7 @@ export interface Records {
   addPushes(pushes: readonly PushRecord[]): Promise<void>;
   /**
    * Takes over what was counted before these records began. Where something is known here too, the higher count, the
-   * later pull and the earlier push hold, so that the same may be taken over again.
+   * later pull and the earlier push, with who made it, hold, so that the same may be taken over again.
    */
   takeOver(earlier: EarlierRecords): Promise<void>;
   /** Forgets the statistics of manifests that are gone. */

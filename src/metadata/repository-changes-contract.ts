@@ -16,9 +16,9 @@ export interface RepositoryMoves {
   /** Notes a change, durably. What is remembered of an earlier life of the target is forgotten. */
   begin(move: RepositoryMove): Promise<void>;
   list(): Promise<RepositoryMove[]>;
-  /** Takes the counts and times of a repository over to its new name; may be called again when it was cut short. */
+  /** Takes counts, times and favourites over to the new name; may be called again when it was cut short. */
   moveRecords(repo: RepoName, target: RepoName): Promise<void>;
-  /** Forgets the counts and times of a repository. */
+  /** Forgets the counts and times of a repository, and whose favourite it is. */
   forgetRecords(repo: RepoName): Promise<void>;
   /** The change is complete, or was given up. */
   end(repo: RepoName): Promise<void>;

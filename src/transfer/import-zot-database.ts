@@ -1,4 +1,6 @@
-import type { Accounts, Records } from '#metadata';
+import type { Accounts, FavouriteKind, Records } from '#metadata';
+import { isRepoName } from '#oci/repo-name';
+import type { RepoName } from '#oci/repo-name';
 import { TransferRefusal, printable } from './refusal.ts';
 import type { Tally } from './tally.ts';
 import { ZotDatabase } from './zot-database.ts';
@@ -19,18 +21,19 @@ export interface ZotDatabaseReport {
   apiKeysPresent: number;
   /** Users whose groups of the last sign-in were taken over. */
   groups: number;
+  /** Repositories that came to the lists of users. */
+  stars: number;
+  bookmarks: number;
   manifests: number;
   tags: number;
-  /** Starred and bookmarked repositories, which this program has no place for. */
-  favouritesLeft: number;
 }
 
 /**
- * Takes API keys, groups, pull counts and times over from the metadata database of a zot that does not run. Doing it
+ * Takes what zot keeps of users, pulls and pushes over from the metadata database of a zot that does not run. Doing it
  * again changes nothing. What cannot be taken is skipped and named.
  */
 export async function importZotDatabase(parts: ZotDatabaseParts, path: string): Promise<ZotDatabaseReport> {
-  const report = { apiKeys: 0, apiKeysPresent: 0, groups: 0, manifests: 0, tags: 0, favouritesLeft: 0 };
+  const report = { apiKeys: 0, apiKeysPresent: 0, groups: 0, stars: 0, bookmarks: 0, manifests: 0, tags: 0 };
   const skip = (what: string, why: string): void => parts.tally.skip(printable(what), why);
   const database = new ZotDatabase(path);
   try {
@@ -51,14 +54,18 @@ export async function importZotDatabase(parts: ZotDatabaseParts, path: string): 
 
 async function takeUser(parts: ZotDatabaseParts, user: ZotUser, report: ZotDatabaseReport): Promise<void> {
   const { records, originOf, tally } = parts;
-  report.favouritesLeft += user.favourites;
-  if (user.keys.length === 0 && user.groups.length === 0) return;
+  const { keys, groups, starred, bookmarked } = user;
+  const favourites = starred.length + bookmarked.length;
+  if (keys.length + groups.length + favourites === 0) return;
   const origin = originOf(user.name);
   if (origin === null) {
     const why = 'the configuration does not say who vouches for this user: see --origin';
-    tally.skip(`user ${printable(user.name)} with ${user.keys.length} API keys`, why);
+    const what = `${keys.length} API keys and ${favourites} favourites`;
+    tally.skip(`user ${printable(user.name)} with ${what}`, why);
     return;
   }
+  report.stars += await takeFavourites(parts, { origin, user, kind: 'star' });
+  report.bookmarks += await takeFavourites(parts, { origin, user, kind: 'bookmark' });
   const { accounts } = records;
   if (user.groups.length > 0 && (await accounts.groupsOf(origin, user.name)).length === 0) {
     await accounts.setGroups(origin, user.name, user.groups);
@@ -69,6 +76,19 @@ async function takeUser(parts: ZotDatabaseParts, user: ZotUser, report: ZotDatab
     if (known.has(key.uuid) || (await accounts.findApiKey(key.hash)) !== null) report.apiKeysPresent += 1;
     else if (await takeKey(parts, accounts, { ...key, owner: user.name, origin })) report.apiKeys += 1;
   }
+}
+
+/** Adds to the list here, so that what was starred since the move stays. Gives how many came to it. */
+function takeFavourites(
+  { records, tally }: ZotDatabaseParts,
+  { origin, user, kind }: { readonly origin: string; readonly user: ZotUser; readonly kind: FavouriteKind },
+): Promise<number> {
+  const repos: RepoName[] = [];
+  for (const name of kind === 'star' ? user.starred : user.bookmarked) {
+    if (isRepoName(name)) repos.push(name);
+    else tally.skip(`${kind} of ${printable(user.name)}: ${printable(name)}`, 'this is no repository name');
+  }
+  return records.favourites.add({ origin, username: user.name, kind }, repos);
 }
 
 async function takeKey(

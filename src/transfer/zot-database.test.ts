@@ -43,8 +43,8 @@ test('a database of zot is read: keys, groups, counts and times', () => {
   const { users, repositories, problems } = readAll(sample('three-users'));
   assert.deepEqual(problems, []);
   assert.deepEqual(
-    users.map(({ name, groups, favourites }) => [name, groups, favourites]),
-    ['user0', 'user1', 'user2'].map((name) => [name, ['dev', 'ops'], 1]),
+    users.map(({ name, groups, starred, bookmarked }) => [name, groups, starred, bookmarked]),
+    ['user0', 'user1', 'user2'].map((name) => [name, ['dev', 'ops'], ['team/app'], []]),
   );
   const [[first], [second], [third]] = users.map(({ keys }) => keys) as [
     ZotUser['keys'],
@@ -68,7 +68,15 @@ test('a database of zot is read: keys, groups, counts and times', () => {
   assert.deepEqual(repositories, [
     {
       repo: 'team/app',
-      manifests: [{ digest, pulls: 42, lastPullMs: 1_750_000_000_500, firstPushMs: 1_740_000_000_000 }],
+      manifests: [
+        {
+          digest,
+          pulls: 42,
+          lastPullMs: 1_750_000_000_500,
+          firstPushMs: 1_740_000_000_000,
+          pushedBy: 'user0',
+        },
+      ],
       tags: [{ tag: 'v1', sinceMs: 1_741_000_000_000 }],
     },
   ]);

@@ -1,5 +1,6 @@
 /**
- * What zot keeps in its metadata database (`meta.db`) and nowhere else: API keys, groups of users, pull counts, times.
+ * What zot keeps in its metadata database (`meta.db`) and nowhere else: API keys, groups and favourites of users, pull
+ * counts, times, and who pushed.
  * What the images say themselves is left out.
  */
 import type { ApiKeyRecord } from '#metadata';
@@ -23,8 +24,9 @@ export interface ZotUser {
   readonly name: string;
   readonly groups: readonly string[];
   readonly keys: readonly ZotApiKey[];
-  /** Starred and bookmarked repositories together. */
-  readonly favourites: number;
+  /** Names of repositories, as they are written there. */
+  readonly starred: readonly string[];
+  readonly bookmarked: readonly string[];
 }
 
 export interface ZotRepository {
@@ -34,6 +36,7 @@ export interface ZotRepository {
     readonly pulls: number;
     readonly lastPullMs: number | null;
     readonly firstPushMs: number | null;
+    readonly pushedBy: string | null;
   }[];
   readonly tags: readonly { readonly tag: Tag; readonly sinceMs: number }[];
 }
@@ -97,7 +100,8 @@ function userOf(name: string, value: Buffer): ZotUser {
   return {
     name,
     groups: textsOf(groups),
-    favourites: textsOf(starred).length + textsOf(bookmarked).length,
+    starred: textsOf(starred),
+    bookmarked: textsOf(bookmarked),
     keys: keys.map(([hash, details]) => keyOf(hash, details)),
   };
 }
@@ -144,7 +148,7 @@ function timeOf(value: unknown): number | null {
 const REPO = { name: 1, tags: 2, statistics: 3 } as const;
 const ENTRY = { key: 1, value: 2 } as const;
 const TAG = { since: 3 } as const;
-const STATISTICS = { downloads: 1, lastPull: 2, push: 3 } as const;
+const STATISTICS = { downloads: 1, lastPull: 2, push: 3, pushedBy: 4 } as const;
 const TIMESTAMP = { seconds: 1, nanos: 2 } as const;
 
 function repositoryOf(name: string, value: Buffer): ZotRepository {
@@ -161,7 +165,9 @@ function repositoryOf(name: string, value: Buffer): ZotRepository {
     const pulls = Number(BigInt.asIntN(32, numberOf(body, STATISTICS.downloads) ?? 0n));
     const lastPullMs = timestampOf(bytesOf(body, STATISTICS.lastPull));
     const firstPushMs = timestampOf(bytesOf(body, STATISTICS.push));
-    manifests.push({ digest: key, pulls: Math.max(0, pulls), lastPullMs, firstPushMs });
+    // Somebody without a name, and nobody whom zot knows of, look the same there.
+    const pushedBy = bytesOf(body, STATISTICS.pushedBy)?.toString('utf8') || null;
+    manifests.push({ digest: key, pulls: Math.max(0, pulls), lastPullMs, firstPushMs, pushedBy });
   }
   return { repo: name, tags, manifests };
 }

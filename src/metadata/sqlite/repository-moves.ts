@@ -25,6 +25,7 @@ const SLICE_ROWS = 500;
 const TABLES = [
   { table: 'manifest_statistics', key: 'digest' },
   { table: 'tag_times', key: 'tag' },
+  { table: 'favourites', key: 'origin, username, kind' },
 ] as const;
 
 /** The moves of whole repositories in SQLite. */
@@ -44,7 +45,7 @@ export class SqliteRepositoryMoves implements RepositoryMoves {
     this.#list = db.prepare('SELECT repo, target, version FROM repository_moves ORDER BY repo');
     this.#end = db.prepare('DELETE FROM repository_moves WHERE repo = ?');
     const some = (table: string, key: string): string =>
-      `repo = ?1 AND ${key} IN (SELECT ${key} FROM ${table} WHERE repo = ?1 LIMIT ${SLICE_ROWS})`;
+      `repo = ?1 AND (${key}) IN (SELECT ${key} FROM ${table} WHERE repo = ?1 LIMIT ${SLICE_ROWS})`;
     this.#move = TABLES.map(({ table, key }) =>
       db.prepare(`UPDATE OR REPLACE ${table} SET repo = ?2 WHERE ${some(table, key)}`),
     );

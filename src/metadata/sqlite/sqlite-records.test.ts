@@ -2,26 +2,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { damageContract } from '../damage-contract.suite.ts';
+import { favouritesContract } from '../favourites-contract.suite.ts';
 import { openRecords } from '../metadata.ts';
 import { recordsContract } from '../records-contract.suite.ts';
+import type { OpenedRecords } from '../records-contract.suite.ts';
 
-recordsContract('SQLite', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'zot-records-'));
-  const records = openRecords(folder);
-  let current = records;
-  return {
-    records,
-    reopen: async () => {
-      await current.close();
-      current = openRecords(folder);
-      return current;
-    },
-    close: async () => {
-      await current.close();
-      await rm(folder, { recursive: true });
-    },
-  };
-});
+recordsContract('SQLite', open);
+favouritesContract('SQLite', open);
 
 damageContract('SQLite records', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'zot-records-'));
@@ -41,3 +28,21 @@ damageContract('SQLite records', async () => {
     },
   };
 });
+
+async function open(): Promise<OpenedRecords> {
+  const folder = await mkdtemp(join(tmpdir(), 'zot-records-'));
+  const records = openRecords(folder);
+  let current = records;
+  return {
+    records,
+    reopen: async () => {
+      await current.close();
+      current = openRecords(folder);
+      return current;
+    },
+    close: async () => {
+      await current.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}

@@ -327,9 +327,9 @@ export class LocalKeeper implements Keeper {
 
   #record(repo: RepoName, operation: Operation, plan: Plan): void {
     if (operation.kind === 'push') {
-      const { digest, tags } = operation.push;
+      const { digest, tags, by = '' } = operation.push;
       const isNew = plan.isFirstPush;
-      this.#journal.addPush({ repo, digest, tags, pushedMs: this.#nowMs(), isNew });
+      this.#journal.addPush({ repo, digest, tags, pushedMs: this.#nowMs(), by, isNew });
     }
     for (const digest of plan.removedManifests) this.#journal.addRemoval({ repo, digest });
   }
