@@ -91,9 +91,9 @@ export class JudgedCaller implements Caller {
   }
 
   pushRights(repo: RepoName, reference: Reference, tags: readonly Tag[]): PushRights {
-    const ofTags: Record<string, Rights> = {};
-    for (const tag of reference.kind === 'tag' ? [reference.tag] : tags)
-      ofTags[tag] = this.#rightsTo(repo, tag);
+    const named = reference.kind === 'tag' ? [reference.tag] : tags;
+    // Not by assignment: `__proto__` is a tag like any other.
+    const ofTags = Object.fromEntries(named.map((tag) => [tag, this.#rightsTo(repo, tag)]));
     return {
       digest: reference.kind === 'digest' ? this.#rightsTo(repo, reference.digest) : null,
       tags: ofTags,

@@ -385,6 +385,27 @@ function referrerCases(indexTest: Case): void {
     });
   });
 
+  indexTest('ends a page of referrers early when their texts pass a size', async ({ writer }) => {
+    const subject = one.digest;
+    const referrers = Array.from({ length: 5 }, (_, at) =>
+      image(`large ${at}`, { subject, artifactType: 't'.repeat(500), annotations: { pad: 'x'.repeat(500) } }),
+    );
+    await writer.applyChanges([change({ addedManifests: [one, ...referrers] })]);
+    const sorted = referrers.map(({ digest }) => digest).toSorted(byBytes);
+    const list = async (bytesMax: number, after = ''): Promise<Digest[]> =>
+      (await writer.listReferrers(REPO, subject, { after, limit: 4, artifactTypes: [], bytesMax })).map(
+        ({ digest }) => digest,
+      );
+    assert.deepEqual(await list(0), sorted.slice(0, 1));
+    assert.deepEqual(await list(1500, sorted[0]), sorted.slice(1, 3));
+    assert.deepEqual(await list(100_000), sorted.slice(0, 4));
+    assert.deepEqual(await writer.listReferrerDigests(REPO, subject, { after: sorted[1] ?? '', limit: 2 }), [
+      sorted[2],
+      sorted[3],
+    ]);
+    assert.deepEqual(await writer.listReferrerDigests(REPO, two.digest, first), []);
+  });
+
   indexTest(
     'never lists a manifest as its own referrer, and needs no subject to be there',
     async ({ writer }) => {

@@ -79,6 +79,16 @@ export interface PageOptions {
   readonly limit: number;
 }
 
+export interface ReferrersPageOptions extends PageOptions {
+  /** Only these; empty: all. */
+  readonly artifactTypes: readonly string[];
+  /**
+   * The page ends early with the row whose annotations and type make more than this together: anybody who may push
+   * can make each of them as large as a manifest. Absent: no bound.
+   */
+  readonly bytesMax?: number;
+}
+
 export interface IndexReader extends DamageReader {
   /** Whether a blob is about to be removed, and so counts as absent. */
   isTombstoned(repo: RepoName, digest: Digest): Promise<boolean>;
@@ -95,12 +105,10 @@ export interface IndexReader extends DamageReader {
   listTags(repo: RepoName, page: PageOptions): Promise<Tag[]>;
   /** Repositories with at least one descriptor, in byte order. */
   listRepositories(page: PageOptions): Promise<RepoName[]>;
-  /** Manifests whose subject is `subject` and that are sound, in digest order; `artifactTypes` empty: all. */
-  listReferrers(
-    repo: RepoName,
-    subject: Digest,
-    page: PageOptions & { readonly artifactTypes: readonly string[] },
-  ): Promise<ReferrerRow[]>;
+  /** Manifests whose subject is `subject` and that are sound, in digest order. */
+  listReferrers(repo: RepoName, subject: Digest, page: ReferrersPageOptions): Promise<ReferrerRow[]>;
+  /** The digests alone of all manifests whose subject is `subject`, sound or not, in digest order. */
+  listReferrerDigests(repo: RepoName, subject: Digest, page: PageOptions): Promise<Digest[]>;
   /** Proves that the index answers. */
   probe(): Promise<void>;
   close(): Promise<void>;

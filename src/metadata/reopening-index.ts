@@ -71,6 +71,9 @@ export class ReopeningIndex implements IndexReader {
     return this.#index.listRepositories(page);
   }
 
+  listReferrerDigests(...args: Parameters<IndexReader['listReferrerDigests']>): Promise<Digest[]> {
+    return this.#index.listReferrerDigests(...args);
+  }
   listReferrers(...args: Parameters<IndexReader['listReferrers']>): Promise<ReferrerRow[]> {
     return this.#index.listReferrers(...args);
   }

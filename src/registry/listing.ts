@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { IndexReader, ReferrerRow } from '#metadata';
 import type { Digest } from '#oci/digest';
 import { RegistryError } from '#oci/errors';
@@ -54,16 +55,20 @@ export class Listing {
   ): Promise<{ repositories: RepoName[]; more: boolean }> {
     const limit = Math.min(page.limit ?? PAGE_MAX, PAGE_MAX);
     const repositories: RepoName[] = [];
+    let stepMax = Math.min(CATALOG_STEP, limit + 1);
     for (let after = page.last; limit > 0;) {
-      const step = await this.#index.listRepositories({ after, limit: Math.min(CATALOG_STEP, limit + 1) });
+      const step = await this.#index.listRepositories({ after, limit: stepMax });
       for (const repo of step) {
         if (!visible(repo)) continue;
         if (repositories.length === limit) return { repositories, more: true };
         repositories.push(repo);
       }
       const last = step.at(-1);
-      if (last === undefined) break;
+      if (last === undefined || step.length < stepMax) break;
       after = last;
+      // What the caller may not see can be nearly everything: not in steps of a small page, and not in one turn.
+      stepMax = CATALOG_STEP;
+      await nextTurn();
     }
     return { repositories, more: false };
   }
@@ -86,6 +91,8 @@ export class Listing {
         after,
         limit: REFERRERS_STEP,
         artifactTypes,
+        // Of 500 rows each may be as large as a manifest: no more is read than fits.
+        bytesMax: Math.max(0, REFERRERS_PAGE_BYTES_MAX - sizeBytes),
       });
       for (const row of step) {
         sizeBytes += entrySizeBytes(row);
@@ -93,7 +100,9 @@ export class Listing {
         referrers.push(row);
       }
       const last = step.at(-1);
-      if (last === undefined || step.length < REFERRERS_STEP) return { referrers, more: false };
+      const wasCutShort = sizeBytes > REFERRERS_PAGE_BYTES_MAX;
+      if (last === undefined || (step.length < REFERRERS_STEP && !wasCutShort))
+        return { referrers, more: false };
       after = last.digest;
     }
   }

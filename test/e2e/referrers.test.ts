@@ -175,6 +175,26 @@ test('10,500 referrers come in pages of at most 4 MiB, joined by Link, each once
   }
 });
 
+test('referrers of any size come in pages, each once, the largest alone on its page', async () => {
+  const large = await serveRegistry();
+  try {
+    await pushBlob(large, 'large', empty);
+    const sizes = [3_900_000, 1_500_000, 3_900_000, 10, 1_500_000, 1_500_000, 3_900_000, 10, 3_900_000];
+    const pushed = sizes.map((size, at) => artifact({ annotations: { pad: 'x'.repeat(size), at: `${at}` } }));
+    for (const one of pushed) await pushManifest(large, 'large', one);
+    const seen: string[] = [];
+    for (let target = `/v2/large/referrers/${subject.digest}`; target !== '';) {
+      const answer = await large.request('GET', target);
+      assert.ok(answer.body.length <= 4 * 1024 * 1024, String(answer.body.length));
+      seen.push(...digestsOf(answer));
+      target = /<([^>]+)>; rel="next"/.exec(answer.headers.link?.toString() ?? '')?.[1] ?? '';
+    }
+    assert.deepEqual(seen, pushed.map(({ digest }) => digest).toSorted());
+  } finally {
+    await large.close();
+  }
+});
+
 /** A layout with many referrers of the subject, written as another tool would, since pushing so many takes long. */
 async function writeReferrers(folder: string, count: number): Promise<void> {
   const blobs = path.join(folder, 'blobs/sha256');

@@ -9,6 +9,7 @@ import type {
   ManifestRow,
   PageOptions,
   ReferrerRow,
+  ReferrersPageOptions,
   RepositoryState,
 } from '../index-contract.ts';
 import { DamageRows } from './damage-rows.ts';
@@ -35,6 +36,7 @@ export class SqliteIndexReader implements IndexReader {
   #repositories: StatementSync;
   #referrers: StatementSync;
   #referrersOfTypes: StatementSync;
+  #referrerDigests: StatementSync;
   #tombstoned: StatementSync;
   #whyAbsent: StatementSync;
   #damage: DamageRows;
@@ -77,6 +79,11 @@ export class SqliteIndexReader implements IndexReader {
     this.#referrers = db.prepare(`${referrers} WHERE r.name = ?1 ORDER BY m.digest LIMIT ?4`);
     this.#referrersOfTypes = db.prepare(`${referrers}
       WHERE r.name = ?1 AND m.artifact_type IN (SELECT value FROM json_each(?5)) ORDER BY m.digest LIMIT ?4`);
+    this.#referrerDigests = db.prepare(`
+      SELECT m.digest FROM repositories r
+      JOIN manifests m INDEXED BY manifests_by_subject
+        ON m.repo = r.id AND m.subject = ?2 AND m.digest > ?3 AND m.digest <> ?2
+      WHERE r.name = ?1 ORDER BY m.digest LIMIT ?4`);
     this.#tombstoned = db.prepare('SELECT 1 FROM tombstones WHERE repo = ? AND digest = ?');
     this.#whyAbsent = db.prepare(`
       SELECT 'tombstoned' AS reason FROM tombstones WHERE repo = ?1 AND digest = ?2
@@ -142,22 +149,25 @@ export class SqliteIndexReader implements IndexReader {
     return this.#repositories.all(page.after, page.limit).map((row) => row.name as RepoName);
   }
 
-  async listReferrers(
-    repo: RepoName,
-    subject: Digest,
-    page: PageOptions & { readonly artifactTypes: readonly string[] },
-  ): Promise<ReferrerRow[]> {
+  async listReferrers(repo: RepoName, subject: Digest, page: ReferrersPageOptions): Promise<ReferrerRow[]> {
+    const { after, limit, artifactTypes, bytesMax = Infinity } = page;
     const rows =
-      page.artifactTypes.length === 0
-        ? this.#referrers.all(repo, subject, page.after, page.limit)
-        : this.#referrersOfTypes.all(
-            repo,
-            subject,
-            page.after,
-            page.limit,
-            JSON.stringify(page.artifactTypes),
-          );
-    return rows.map(referrerRow);
+      artifactTypes.length === 0
+        ? this.#referrers.iterate(repo, subject, after, limit)
+        : this.#referrersOfTypes.iterate(repo, subject, after, limit, JSON.stringify(artifactTypes));
+    const referrers: ReferrerRow[] = [];
+    let textBytes = 0;
+    for (const row of rows) {
+      referrers.push(referrerRow(row));
+      textBytes += textLength(row.annotations) + textLength(row.artifact_type);
+      if (textBytes > bytesMax) break;
+    }
+    return referrers;
+  }
+
+  async listReferrerDigests(repo: RepoName, subject: Digest, page: PageOptions): Promise<Digest[]> {
+    const rows = this.#referrerDigests.all(repo, subject, page.after, page.limit);
+    return rows.map(({ digest }) => digest as Digest);
   }
 
   async probe(): Promise<void> {
@@ -167,6 +177,10 @@ export class SqliteIndexReader implements IndexReader {
   async close(): Promise<void> {
     this.db.close();
   }
+}
+
+function textLength(value: unknown): number {
+  return typeof value === 'string' ? value.length : 0;
 }
 
 function referrerRow(row: Row): ReferrerRow {

@@ -251,6 +251,18 @@ describe('attacks on access', () => {
     assert.equal(several.status, 201);
   });
 
+  test('a tag with the name of a member that every object has is a tag like any other', async () => {
+    const manifest = manifestOf({
+      config: descriptorOf(PUBLIC.config),
+      layers: [],
+      annotations: { seed: 'proto' },
+    });
+    for (const tag of ['__proto__', 'constructor', 'hasOwnProperty']) {
+      assert.equal((await putManifest(user('pusher'), 'pub/app', manifest, tag)).status, 201, tag);
+      assert.equal((await putManifest(user('pusher'), 'pub/app', manifest, tag)).status, 403, tag);
+    }
+  });
+
   test('of pushes that race for a new tag one makes it, and the others would have moved it', async () => {
     const pushers = [user('pusher'), user('pusher2')];
     for (let round = 0; round < 10; round += 1) {

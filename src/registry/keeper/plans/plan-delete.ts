@@ -147,12 +147,8 @@ async function heldBy(index: IndexWriter, repo: RepoName, manifests: readonly Di
     for (const reference of await index.listReferences(repo, digest)) held.add(reference.digest);
     // Its own file too, should a crash leave it behind.
     held.add(digest);
-    const referrers = await index.listReferrers(repo, digest, {
-      after: '',
-      limit: REFERRERS_MAX,
-      artifactTypes: [],
-    });
-    for (const referrer of referrers) held.add(referrer.digest);
+    for (const referrer of await index.listReferrerDigests(repo, digest, { after: '', limit: REFERRERS_MAX }))
+      held.add(referrer);
   }
   return [...held];
 }
