@@ -8,7 +8,8 @@ import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
 import type { Storage, Store } from '#storage';
 import { BlobMounts } from './blobs/blob-mounts.ts';
-import { BlobSharing } from './blobs/blob-sharing.ts';
+import { BlobSharing, UnprovenCopy } from './blobs/blob-sharing.ts';
+import type { SharedBlob } from './blobs/blob-sharing.ts';
 import { Changes } from './changes.ts';
 import { DamageDesk } from './damage/damage-desk.ts';
 import { CommitGroup } from './index-file/commit-group.ts';
@@ -56,6 +57,8 @@ export interface KeeperParts {
 
 /** Serialised index files held in memory, all repositories together. */
 const CHUNKS_BYTES_MAX = 64 * 1024 * 1024;
+/** Copies that are read for one push; with none of them fit to be linked, its own bytes are stored. */
+const PROOFS_MAX = 3;
 /** Counts and push times are written this often; a pull never waits for it. */
 const RECORDS_FLUSH_MS = 1000;
 
@@ -204,7 +207,7 @@ export class LocalKeeper implements Keeper {
 
   async finishUpload(upload: UploadRef, blob: { digest: Digest; sizeBytes: number }): Promise<void> {
     try {
-      await this.#quotaDesk.whileFinishing(upload, blob.sizeBytes, () => this.#name(upload, blob));
+      await this.#finish(upload, blob);
     } catch (error) {
       if (error instanceof StorageError && error.fault === 'missing') {
         throw new RegistryError('BLOB_UPLOAD_UNKNOWN', { detail: { session_id: upload.id }, cause: error });
@@ -214,8 +217,25 @@ export class LocalKeeper implements Keeper {
     this.#ledger.forget(upload);
   }
 
+  /**
+   * Names an upload. A stored copy that it could be linked to, and that nobody proved since the start, is read first:
+   * while no lock is held, and what is reserved for the upload stays reserved.
+   */
+  async #finish(upload: UploadRef, { digest, sizeBytes }: Omit<SharedBlob, 'mayProve'>): Promise<void> {
+    let mayProve = true;
+    for (let proofs = 1; ; proofs += 1) {
+      const blob = { digest, sizeBytes, mayProve };
+      try {
+        return await this.#quotaDesk.whileFinishing(upload, sizeBytes, () => this.#name(upload, blob));
+      } catch (error) {
+        if (!(error instanceof UnprovenCopy)) throw error;
+        mayProve = (await this.damage.prove(error.repo, digest)) && proofs < PROOFS_MAX;
+      }
+    }
+  }
+
   /** Gives the bytes of an upload their name. */
-  #name(upload: UploadRef, blob: { digest: Digest; sizeBytes: number }): Promise<void> {
+  #name(upload: UploadRef, blob: SharedBlob): Promise<void> {
     const { repo, id } = upload;
     const store = this.#storage.repository(repo);
     return this.#changes.onBlob(repo, blob.digest, async () => {

@@ -2,7 +2,7 @@ import type { IndexWriter } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
-import type { RepositoryStore, Storage } from '#storage';
+import type { FileStat, RepositoryStore, Storage } from '#storage';
 import type { BlobSharing } from './blob-sharing.ts';
 import type { Changes } from '../changes.ts';
 import type { QuotaDesk } from '../quotas/quota-desk.ts';
@@ -22,7 +22,8 @@ interface Mount {
   readonly target: RepositoryStore;
   readonly source: RepositoryStore;
   readonly digest: Digest;
-  readonly sizeBytes: number;
+  /** The source as it was looked at. */
+  readonly found: FileStat;
 }
 
 /** Makes blobs of one repository stand in another. */
@@ -44,13 +45,13 @@ export class BlobMounts {
     const target = storage.repository(repo);
     const mount = async (): Promise<boolean> => {
       await noteBlob(repo, digest);
-      return sharing.exclusively(repo, digest, () => this.#link({ target, source, digest, sizeBytes }));
+      return sharing.exclusively(repo, digest, () => this.#link({ target, source, digest, found }));
     };
     return quotas.whileAdding(repo, { digest, sizeBytes }, () => changes.onBlob(repo, digest, mount));
   }
 
-  async #link({ target, source, digest, sizeBytes }: Mount): Promise<boolean> {
-    const { index, nowMs } = this.#parts;
+  async #link({ target, source, digest, found }: Mount): Promise<boolean> {
+    const { index, sharing, nowMs } = this.#parts;
     // Where its own bytes are damaged, those at the other place may be too: what the client uploads is proven.
     const places = [source.name, target.name];
     const damage = await Promise.all(places.map((name) => index.findDamage(name, digest)));
@@ -60,7 +61,8 @@ export class BlobMounts {
     // from itself there is nothing to link, but it may have been deleted since it was looked for.
     const stands = isSame ? await this.#stands(target, digest) : await linked(target, source, digest);
     if (!stands) return false;
-    await index.recordBlob(target.name, { digest, sizeBytes }, nowMs());
+    if (!isSame) sharing.noteMounted(digest, { from: source.name, to: target.name }, found);
+    await index.recordBlob(target.name, { digest, sizeBytes: found.sizeBytes }, nowMs());
     return true;
   }
 

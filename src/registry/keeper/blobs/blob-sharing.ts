@@ -1,14 +1,32 @@
 import { KeyedLock } from '#lib/keyed-lock';
-import { WeightedLru } from '#lib/weighted-lru';
 import type { IndexWriter } from '#metadata';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
-import type { Fingerprint, Storage, Store } from '#storage';
+import type { FileStat, Fingerprint, Storage, Store } from '#storage';
+import { ProvenCopies, covers } from './proven-copies.ts';
 
 /** Places of a blob that are asked for a link, the last that gave one first; a name may have too many already. */
 const PLACES_MAX = 50;
-const REMEMBERED_MAX = 10_000;
+
+/** A blob whose bytes are at hand and have its digest. */
+export interface SharedBlob {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
+  /** A copy that could be linked may be named to whoever asks, to be proven first, instead of being passed over. */
+  readonly mayProve: boolean;
+}
+
+/** Says which copy must be proven before it is linked; thrown, since nothing has been done for the blob yet. */
+export class UnprovenCopy extends Error {
+  readonly repo: RepoName;
+
+  constructor(repo: RepoName) {
+    super(`the copy in ${repo} was not proven since the start`);
+    this.name = 'UnprovenCopy';
+    this.repo = repo;
+  }
+}
 
 /** A blob that shall get the bytes of another repository; the fingerprints are those by which both were looked at. */
 export interface BlobRelink {
@@ -35,7 +53,7 @@ export class BlobSharing {
   #storage: Storage;
   #index: IndexWriter;
   #locks = new KeyedLock();
-  #lastPlaces = new WeightedLru<string, RepoName>(REMEMBERED_MAX);
+  #proven = new ProvenCopies();
   #without = new Set<Store>();
 
   constructor(storage: Storage, index: IndexWriter) {
@@ -60,22 +78,23 @@ export class BlobSharing {
   /**
    * Makes a blob stand in a repository, linked to another place of the same bytes where there is one and the store
    * shares; otherwise by `place`, which gives new bytes their name; then `record` notes it. Gives whether it was
-   * linked. Pushes of one digest wait for each other, so that the second finds the first.
+   * linked. Pushes of one digest wait for each other, so that the second finds the first. Only what was proven since
+   * the start is linked, since the bytes at hand are thrown away: throws `UnprovenCopy` where another may be.
    */
   share(
     repo: RepoName,
-    blob: { readonly digest: Digest; readonly sizeBytes: number },
+    blob: SharedBlob,
     how: { readonly place: () => Promise<void>; readonly record: () => Promise<void> },
   ): Promise<boolean> {
     const key = this.#key(repo, blob.digest);
     const isShared = this.shares(this.#storage.storeOf(repo));
     return this.#locks.run(key, async () => {
-      const linked = isShared ? await this.#link(repo, blob, this.#lastPlaces.get(key)) : null;
-      if (linked === null) await how.place();
+      const isLinked = isShared && (await this.#link(repo, blob));
+      if (!isLinked) await how.place();
       // Where new bytes are, the next link can be had; an old place may have as many as it can.
-      if (isShared) this.#lastPlaces.set(key, linked ?? repo);
+      if (isShared && !isLinked) this.#proven.placed(key, repo);
       await how.record();
-      return linked !== null;
+      return isLinked;
     });
   }
 
@@ -90,7 +109,8 @@ export class BlobSharing {
     return this.#locks.run(key, async () => {
       const source = this.#storage.repository(from.repo);
       const target = this.#storage.repository(repo);
-      if ((await source.statBlob(digest))?.fingerprint !== from.fingerprint) return 'changed';
+      const stat = await source.statBlob(digest);
+      if (stat?.fingerprint !== from.fingerprint) return 'changed';
       if ((await target.statBlob(digest))?.fingerprint !== fingerprint) return 'changed';
       // What is about to be removed, or damaged, must not be given a new time, nor be relied on.
       if ((await this.#index.whyAbsent(from.repo, digest)) !== null) return 'changed';
@@ -103,7 +123,7 @@ export class BlobSharing {
         if (error.fault === 'missing') return 'changed';
         throw error;
       }
-      this.#lastPlaces.set(key, from.repo);
+      this.#proven.linked(key, from.repo, stat);
       return 'linked';
     });
   }
@@ -113,37 +133,69 @@ export class BlobSharing {
     return this.#locks.run(this.#key(repo, digest), work);
   }
 
+  // --- what is proven: each under the lock of the digest, or of a file that is known by what it was then ---
+
+  /** Proven bytes were put in a place by something else than a push. */
+  notePlaced(repo: RepoName, digest: Digest): void {
+    this.#proven.placed(this.#key(repo, digest), repo);
+  }
+
+  /** A copy was read to its end and is sound. */
+  noteSound(repo: RepoName, digest: Digest, stat: FileStat): void {
+    this.#proven.read(this.#key(repo, digest), repo, stat);
+  }
+
+  /** A copy is damaged, whatever was known of it. */
+  noteDamaged(repo: RepoName, digest: Digest): void {
+    this.#proven.forget(this.#key(repo, digest));
+  }
+
+  /** A copy, looked at before, was given a name in another repository of the store without being proven for it. */
+  noteMounted(
+    digest: Digest,
+    names: { readonly from: RepoName; readonly to: RepoName },
+    before: FileStat,
+  ): void {
+    this.#proven.mounted(this.#key(names.from, digest), names, before);
+  }
+
   #key(repo: RepoName, digest: Digest): string {
     return `${this.#storage.storeOf(repo).route} ${digest}`;
   }
 
-  /** Links a blob to one of its places, and gives that; `null` when none can be had. */
-  async #link(
-    repo: RepoName,
-    { digest, sizeBytes }: { readonly digest: Digest; readonly sizeBytes: number },
-    last: RepoName | undefined,
-  ): Promise<RepoName | null> {
+  /** Links a blob to one of its places, if one can be had. Throws `UnprovenCopy` where only one of these may do. */
+  async #link(repo: RepoName, { digest, sizeBytes, mayProve }: SharedBlob): Promise<boolean> {
     // Where one copy rotted, another may have too: the bytes at hand are proven, and mend it.
     const damaged = await this.#index.listDamagedCopies(digest, { after: '', limit: 1 });
-    if (damaged.length > 0) return null;
+    if (damaged.length > 0) return false;
     const holders = await this.#index.listBlobHolders(digest, { after: '', limit: PLACES_MAX });
+    const key = this.#key(repo, digest);
+    const proven = this.#proven.find(key);
     const target = this.#storage.repository(repo);
-    for (const holder of new Set(last === undefined ? holders : [last, ...holders])) {
+    let unproven: RepoName | null = null;
+    for (const holder of new Set(proven === undefined ? holders : [proven.place, ...holders])) {
       if (holder === repo || !this.#storage.shareStore(holder, repo)) continue;
       if (await this.#index.isTombstoned(holder, digest)) continue;
       const source = this.#storage.repository(holder);
       try {
+        const stat = await source.statBlob(digest);
         // Another size is damage: the push brings what is whole.
-        if ((await source.statBlob(digest))?.sizeBytes !== sizeBytes) continue;
+        if (stat?.sizeBytes !== sizeBytes) continue;
+        if (proven === undefined || !covers(proven, holder, stat)) {
+          unproven ??= holder;
+          continue;
+        }
         // What this process placed or linked before is durable where the store is.
-        await target.mountBlob(source, digest, { mustShare: true, sourceIsDurable: holder === last });
-        return holder;
+        await target.mountBlob(source, digest, { mustShare: true, sourceIsDurable: proven.isDurable });
+        this.#proven.linked(key, holder, stat);
+        return true;
       } catch (error) {
         // Too many links, gone, or out of reach: another place may do, and the upload itself always does.
         if (!(error instanceof StorageError)) throw error;
       }
     }
-    return null;
+    if (unproven !== null && mayProve) throw new UnprovenCopy(unproven);
+    return false;
   }
 }
 

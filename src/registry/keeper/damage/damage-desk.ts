@@ -13,6 +13,7 @@ import { KeyedLock } from '#lib/keyed-lock';
 import type { Digest } from '#oci/digest';
 import { isNonDistributable } from '#oci/media-types';
 import type { RepoName } from '#oci/repo-name';
+import { StorageError } from '#storage';
 import type { FileStat, ReadPacer } from '#storage';
 import { examine, expectedSize, reachableStat, versionOf } from './examination.ts';
 import type { Examined } from './examination.ts';
@@ -37,6 +38,8 @@ export class DamageDesk {
   #mending: Mending;
   /** One look at a content at a time, whoever asks. */
   #looks = new Map<string, Promise<Verdict>>();
+  /** Copies that pushes want to rely on: each is read once, however many pushes wait for it. */
+  #proofs = new Map<string, Promise<boolean>>();
   /** Large contents are read for requests one after another. */
   #large = new KeyedLock();
   /** Contents that are looked at and mended after an answer: each once, however many ask for it meanwhile. */
@@ -107,6 +110,32 @@ export class DamageDesk {
     return look;
   }
 
+  /**
+   * Reads a copy that a push wants to rely on, and notes what it comes to. Gives whether that could be done.
+   * Nobody waits for a look of somebody else, whose pace may be that of a scrub.
+   */
+  prove(repo: RepoName, digest: Digest): Promise<boolean> {
+    const key = keyOf(repo, digest);
+    const running = this.#proofs.get(key);
+    if (running !== undefined) return running;
+    const proof = this.#prove(repo, digest).finally(() => this.#proofs.delete(key));
+    this.#proofs.set(key, proof);
+    return proof;
+  }
+
+  async #prove(repo: RepoName, digest: Digest): Promise<boolean> {
+    const { signal } = this.#stopping;
+    try {
+      return (await this.#rested(repo, digest, () => signal.throwIfAborted())) !== 'changing';
+    } catch (error) {
+      // The push goes on without it, by its own bytes.
+      if (signal.aborted) return false;
+      if (!(error instanceof StorageError)) throw error;
+      this.#parts.report(repo, digest, `it could not be looked at for a push: ${error.message}`);
+      return false;
+    }
+  }
+
   /** A file that was replaced while it was looked at is looked at again. */
   async #rested(repo: RepoName, digest: Digest, onRead: ReadPacer): Promise<Verdict> {
     for (let attempt = 1; ; attempt += 1) {
@@ -128,6 +157,7 @@ export class DamageDesk {
     if (found.state === 'damaged') {
       return (await this.#note(repo, digest, found)) ? 'damaged' : 'changing';
     }
+    this.#parts.sharing.noteSound(repo, digest, found.stat);
     // Its bytes are right: a size that says otherwise was given by somebody who was wrong.
     const blob = await index.findBlob(repo, digest);
     if (blob !== null && blob.sizeBytes !== found.stat.sizeBytes)
@@ -150,6 +180,7 @@ export class DamageDesk {
     const { kind, detail, stat } = found;
     return sharing.exclusively(repo, digest, async () => {
       if (!(await this.#isStill(repo, digest, stat))) return false;
+      sharing.noteDamaged(repo, digest);
       const foundMs = nowMs();
       for await (const holders of this.#sharers(repo, digest, stat)) {
         const rows = holders.map(({ name, version }) => ({
@@ -301,6 +332,7 @@ export class DamageDesk {
   /** Ends what is under way and waits for its end. */
   async close(): Promise<void> {
     this.#stopping.abort(new Error('the keeper stops'));
+    await Promise.allSettled(this.#proofs.values());
     while (this.#background.size > 0) await Promise.all(this.#background);
   }
 }

@@ -128,7 +128,10 @@ export class Mending {
     let isPlaced = false;
     try {
       if (staged.digest === digest) {
-        isPlaced = await this.#place(repo, digest, () => to.placeCopy(staged, digest));
+        isPlaced = await this.#place(repo, digest, async () => {
+          await to.placeCopy(staged, digest);
+          this.#parts.sharing.notePlaced(repo, digest);
+        });
         return isPlaced;
       }
       const detail = `its bytes have the digest ${staged.digest}`;
@@ -149,7 +152,9 @@ export class Mending {
       return await this.#place(repo, digest, async () => {
         if ((await this.#parts.index.findDamage(source, digest)) !== null)
           throw new StorageError('corrupt', source);
+        const stat = await from.statBlob(digest);
         await to.mountBlob(from, digest, { mustShare: true });
+        if (stat !== null) this.#parts.sharing.noteMounted(digest, { from: source, to: repo }, stat);
       });
     } catch (error) {
       // Too many links, or gone: a copy may do.
