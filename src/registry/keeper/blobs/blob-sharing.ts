@@ -5,6 +5,7 @@ import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
 import type { FileStat, Fingerprint, Storage, Store } from '#storage';
 import { ProvenCopies, covers } from './proven-copies.ts';
+import type { ProvenCopy } from './proven-copies.ts';
 
 /** Places of a blob that are asked for a link, the last that gave one first; a name may have too many already. */
 const PLACES_MAX = 50;
@@ -164,38 +165,54 @@ export class BlobSharing {
   }
 
   /** Links a blob to one of its places, if one can be had. Throws `UnprovenCopy` where only one of these may do. */
-  async #link(repo: RepoName, { digest, sizeBytes, mayProve }: SharedBlob): Promise<boolean> {
+  async #link(repo: RepoName, blob: SharedBlob): Promise<boolean> {
+    const { digest } = blob;
     // Where one copy rotted, another may have too: the bytes at hand are proven, and mend it.
     const damaged = await this.#index.listDamagedCopies(digest, { after: '', limit: 1 });
     if (damaged.length > 0) return false;
-    const holders = await this.#index.listBlobHolders(digest, { after: '', limit: PLACES_MAX });
-    const key = this.#key(repo, digest);
-    const proven = this.#proven.find(key);
-    const target = this.#storage.repository(repo);
+    const proven = this.#proven.find(this.#key(repo, digest));
     let unproven: RepoName | null = null;
-    for (const holder of new Set(proven === undefined ? holders : [proven.place, ...holders])) {
-      if (holder === repo || !this.#storage.shareStore(holder, repo)) continue;
-      if (await this.#index.isTombstoned(holder, digest)) continue;
-      const source = this.#storage.repository(holder);
-      try {
-        const stat = await source.statBlob(digest);
-        // Another size is damage: the push brings what is whole.
-        if (stat?.sizeBytes !== sizeBytes) continue;
-        if (proven === undefined || !covers(proven, holder, stat)) {
-          unproven ??= holder;
-          continue;
-        }
-        // What this process placed or linked before is durable where the store is.
-        await target.mountBlob(source, digest, { mustShare: true, sourceIsDurable: proven.isDurable });
-        this.#proven.linked(key, holder, stat);
-        return true;
-      } catch (error) {
-        // Too many links, gone, or out of reach: another place may do, and the upload itself always does.
-        if (!(error instanceof StorageError)) throw error;
-      }
+    for await (const holder of this.#holders(repo, digest, proven?.place)) {
+      const result = await this.#linkTo(holder, repo, blob, proven);
+      if (result === 'linked') return true;
+      if (result === 'unproven') unproven ??= holder;
+      if (proven === undefined && unproven !== null) break;
     }
-    if (unproven !== null && mayProve) throw new UnprovenCopy(unproven);
+    if (unproven !== null && blob.mayProve) throw new UnprovenCopy(unproven);
     return false;
+  }
+
+  /** Other repositories of the store that have a blob and are to keep it, `first` before all others. */
+  async *#holders(repo: RepoName, digest: Digest, first: RepoName | undefined): AsyncIterable<RepoName> {
+    const holders = await this.#index.listBlobHolders(digest, { after: '', limit: PLACES_MAX });
+    for (const holder of new Set(first === undefined ? holders : [first, ...holders])) {
+      if (holder === repo || !this.#storage.shareStore(holder, repo)) continue;
+      if (!(await this.#index.isTombstoned(holder, digest))) yield holder;
+    }
+  }
+
+  async #linkTo(
+    holder: RepoName,
+    repo: RepoName,
+    { digest, sizeBytes }: SharedBlob,
+    proven: ProvenCopy | undefined,
+  ): Promise<'linked' | 'unproven' | 'unfit'> {
+    const source = this.#storage.repository(holder);
+    const target = this.#storage.repository(repo);
+    try {
+      const stat = await source.statBlob(digest);
+      // Another size is damage: the push brings what is whole.
+      if (stat?.sizeBytes !== sizeBytes) return 'unfit';
+      if (proven === undefined || !covers(proven, holder, stat)) return 'unproven';
+      // What this process placed or linked before is durable where the store is.
+      await target.mountBlob(source, digest, { mustShare: true, sourceIsDurable: proven.isDurable });
+      this.#proven.linked(this.#key(repo, digest), holder, stat);
+      return 'linked';
+    } catch (error) {
+      // Too many links, gone, or out of reach: another place may do, and the upload itself always does.
+      if (error instanceof StorageError) return 'unfit';
+      throw error;
+    }
   }
 }
 
