@@ -26,6 +26,7 @@ async function checkFolder(repo: CheckedRepository, algorithm: string): Promise<
     const digest = digestOf(algorithm, entry);
     if (digest === null) repo.report('stray-file', { path: `${BLOBS_FOLDER}/${algorithm}/${entry.name}` });
     else await checkBlob(repo, digest);
+    repo.tell();
   }
 }
 

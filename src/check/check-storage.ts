@@ -21,7 +21,7 @@ export interface CheckOptions {
   /** Whether every blob is read and hashed; manifests always are. */
   readonly deep: boolean;
   readonly onFinding: (finding: Finding) => void;
-  /** Hears of the work done so far after each repository. */
+  /** Hears of the work done so far after each blob and each repository. */
   readonly onProgress: (totals: Readonly<Totals>) => void;
 }
 
@@ -38,7 +38,8 @@ export async function checkStorage(options: CheckOptions): Promise<Totals> {
   const hashed = new WeightedLru<string, Digest>(HASHED_MAX);
   const single = await singleLayout(folder);
   const driver = new LocalDriver(single === null ? folder : dirname(folder));
-  const walk = new Walk({ driver, totals, hashed, deep: options.deep }, options);
+  const tell = (): void => options.onProgress(totals);
+  const walk = new Walk({ driver, totals, hashed, deep: options.deep, tell }, options);
   if (single !== null) {
     await walk.check(single, () => null);
     return totals;

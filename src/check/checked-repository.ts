@@ -21,6 +21,8 @@ export interface CheckParts {
   readonly totals: Totals;
   /** Digests that files turned out to have, by algorithm and fingerprint. */
   readonly hashed: WeightedLru<string, Digest>;
+  /** Called after each blob, so that a check of one large repository is not silent. */
+  readonly tell: () => void;
 }
 
 /** One repository under examination: its files, and what was found in it so far. */
@@ -30,6 +32,7 @@ export class CheckedRepository {
   readonly deep: boolean;
   readonly totals: Totals;
   readonly hashed: WeightedLru<string, Digest>;
+  readonly tell: () => void;
   readonly findings: Finding[] = [];
   #driver: StorageDriver;
   #reported = new Set<Digest>();
@@ -41,6 +44,7 @@ export class CheckedRepository {
     this.deep = parts.deep;
     this.totals = parts.totals;
     this.hashed = parts.hashed;
+    this.tell = parts.tell;
     this.#driver = parts.driver;
   }
 

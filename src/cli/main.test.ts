@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { selfCommand } from '#lib/self-command';
@@ -160,6 +161,21 @@ describe('the program as a process', () => {
     const { stderr } = spawnSync('bash', ['-c', script], { encoding: 'utf8', timeout: 20_000 });
     assert.equal(stderr, 'code 0\n');
   });
+
+  test(
+    'a full disk behind standard output is one line and exit code 1',
+    { skip: existsSync('/dev/full') ? false : 'there is no /dev/full here' },
+    () => {
+      const { file, args } = selfCommand();
+      const words = [file, ...args, '--help'].map((word) => `'${word}'`).join(' ');
+      const { status, stderr } = spawnSync('bash', ['-c', `${words} > /dev/full`], {
+        encoding: 'utf8',
+        timeout: 20_000,
+      });
+      assert.equal(status, 1);
+      assert.match(stderr, /^Error: the output cannot be written: ENOSPC[^\n]*\n$/);
+    },
+  );
 
   test('--version does not load the server', () => {
     const { file, args } = selfCommand();

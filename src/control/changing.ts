@@ -1,4 +1,5 @@
 /** What all commands have in common that change what is stored. */
+import { byteSize } from '#lib/byte-text';
 import { RegistryError, StorageError } from '#registry';
 import { ControlRefusal } from './contract.ts';
 import type { ControlArguments, ControlHost } from './contract.ts';
@@ -22,9 +23,11 @@ export async function inItsWords<Result>(work: () => Promise<Result>): Promise<R
 /** What the registry or its storage says, with what its protocol keeps beside the message: the name, the cause. */
 export function wordsOf(error: RegistryError | StorageError): string {
   if (error instanceof StorageError)
-    return error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : error.message;
-  const name = error.detail?.['name'];
+    return error.cause instanceof Error ? `${error.cause.message}, at ${error.path}` : error.message;
+  const { name, free, required } = error.detail ?? {};
   if (error.code === 'NAME_UNKNOWN' && typeof name === 'string') return `there is no repository ${name}`;
+  if (error.code === 'INSUFFICIENT_STORAGE' && typeof free === 'number' && typeof required === 'number')
+    return `${error.message}: ${byteSize(free)} are free, ${byteSize(required)} are needed with storage.minFreeSpace`;
   return error.message;
 }
 

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Writable } from 'node:stream';
@@ -17,6 +18,7 @@ export async function writeWhole(path: string, fill: (write: ByteSink) => Promis
   const file = await open(staged, 'wx', 0o600).catch((error: unknown) => {
     throw new TransferRefusal(`${path} cannot be written: ${messageOf(error)}`, { cause: error });
   });
+  const settle = removeWhenStopped(staged);
   try {
     try {
       await fill(async (bytes) => {
@@ -31,7 +33,25 @@ export async function writeWhole(path: string, fill: (write: ByteSink) => Promis
   } catch (error) {
     await rm(staged, { force: true });
     throw error;
+  } finally {
+    settle();
   }
+}
+
+/** Whoever stops the program, by Ctrl-C say, gets rid of the file too. Gives what ends that. */
+function removeWhenStopped(path: string): () => void {
+  const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  const settle = (): void => {
+    for (const signal of signals) process.off(signal, stop);
+  };
+  const stop = (signal: NodeJS.Signals): void => {
+    settle();
+    rmSync(path, { force: true });
+    // Now it ends the process, which says so to whoever waits for it.
+    process.kill(process.pid, signal);
+  };
+  for (const signal of signals) process.on(signal, stop);
+  return settle;
 }
 
 /** Removes what writers that were killed left; one that works has written to its file lately. */
@@ -62,7 +82,7 @@ export function streamSink(stream: Writable): ByteSink {
   // It is told by the next write.
   failed.promise.catch(() => undefined);
   stream.on('error', (error) =>
-    failed.reject(new TransferRefusal(`the output was closed: ${error.message}`, { cause: error })),
+    failed.reject(new TransferRefusal(`the output cannot be written: ${error.message}`, { cause: error })),
   );
   return async (bytes) => {
     const taken = new Promise<void>((resolve) => void stream.write(bytes, () => resolve()));

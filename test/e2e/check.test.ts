@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import process from 'node:process';
 import { after, before, test } from 'node:test';
+import { checkStorage } from '../../src/check/check-storage.ts';
 import { FINDING_KINDS, type Finding, type FindingKind } from '../../src/check/finding.ts';
 import { runZot } from '../support/run-zot.ts';
 import {
@@ -103,6 +104,17 @@ test('nothing is found in a sound folder, also while a registry serves it', asyn
   } finally {
     await served.close();
   }
+});
+
+test('the check of a repository says how far it is before its end', async () => {
+  const done: { repositories: number; blobs: number }[] = [];
+  await checkStorage({
+    folder: sound,
+    deep: true,
+    onFinding: () => undefined,
+    onProgress: ({ repositories, blobs }) => done.push({ repositories, blobs }),
+  });
+  assert.ok(done.filter(({ repositories }) => repositories === 0).length > 1, JSON.stringify(done));
 });
 
 test('the check changes nothing', async () => {
