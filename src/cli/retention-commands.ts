@@ -5,18 +5,19 @@ import { json } from './storage-commands.ts';
 /** `zot retention`: a command with one action, so that others can follow. */
 const retention: Command = {
   name: 'retention',
-  summary: 'Show which tags the policies of a configuration would remove.',
+  summary: 'Show which tags and untagged manifests the policies of a configuration would remove.',
   description: [
     'Judges every tag by storage.retention of the given configuration, which need not be in force: the server that',
     'serves its storage.rootDirectory is asked, or the folder is read here when nobody serves it. Nothing is changed.',
-    'Printed are the tags that would go, with the policy, the reason and what is known of pushes and pulls; policies',
-    'and patterns that match nothing are named. Exit code 0, whatever would go.',
+    'Printed are the tags that would go, with the policy, the reason and what is known of pushes and pulls, then the',
+    'manifests without a tag that would, and not before when; policies and patterns that match nothing are named.',
+    'Exit code 0, whatever would go.',
   ].join('\n'),
   args: [
     { name: 'preview', required: true, help: 'The word "preview".' },
     { name: 'config', required: true, help: 'The configuration file.' },
   ],
-  flags: [{ name: 'all', help: 'Show also the tags that stay, each with what keeps it.' }, json],
+  flags: [{ name: 'all', help: 'Show also what stays, each with what keeps it.' }, json],
   examples: ['zot retention preview config.json', 'zot retention preview new-policies.yaml --all --json'],
   async run(call, io) {
     const [word, target = ''] = call.positionals;

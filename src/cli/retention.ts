@@ -1,6 +1,13 @@
 import type { Config } from '#config';
 import { formatGoDuration } from '#lib/go-duration';
-import type { KeepRule, PolicyRemark, PreviewReport, PreviewSummary, PreviewedTag } from '#tasks';
+import type {
+  KeepRule,
+  PolicyRemark,
+  PreviewReport,
+  PreviewSummary,
+  PreviewedManifest,
+  PreviewedTag,
+} from '#tasks';
 import type { CommandIo } from './command.ts';
 import { runControl } from './control.ts';
 
@@ -47,19 +54,19 @@ export function storesOf({ storage }: Config): Record<string, unknown> {
 /** One document, written as it comes. */
 class JsonPrinter {
   #repositories = 0;
-  #tags = 0;
+  /** Items of the list that is open. */
+  #items = 0;
+  #list: 'tags' | 'untagged' = 'tags';
 
   part(report: PreviewReport): string {
-    if (report.kind === 'tags') {
-      const texts = report.tags.map(
-        (tag) => `${this.#tags++ > 0 ? ',' : ''}\n      ${JSON.stringify(jsonTag(tag))}`,
-      );
-      return texts.join('');
-    }
+    if (report.kind === 'tags') return this.#add(report.tags.map(jsonTag));
+    if (report.kind === 'untagged')
+      return `${this.#endTags()}${this.#add(report.manifests.map(jsonManifest))}`;
     const { repository, policy, tags, gone } = report;
     const members = JSON.stringify({ repository, policy, count: tags, gone }).slice(0, -1);
     const before = this.#repositories++ === 0 ? '{"repositories": [' : `${this.#close()},`;
-    this.#tags = 0;
+    this.#items = 0;
+    this.#list = 'tags';
     return `${before}\n    ${members},"tags": [`;
   }
 
@@ -68,8 +75,25 @@ class JsonPrinter {
     return `${before}],\n  "stores": ${JSON.stringify(stores)},\n  "warnings": ${JSON.stringify(warnings)}}\n`;
   }
 
+  #add(items: readonly unknown[]): string {
+    return items.map((item) => `${this.#items++ > 0 ? ',' : ''}\n      ${JSON.stringify(item)}`).join('');
+  }
+
+  /** The tags are complete: what follows has none. */
+  #endTags(): string {
+    if (this.#list === 'untagged') return '';
+    const end = this.#endList();
+    this.#items = 0;
+    this.#list = 'untagged';
+    return `${end},"untagged": [`;
+  }
+
   #close(): string {
-    return this.#tags > 0 ? '\n    ]}' : ']}';
+    return `${this.#endTags()}${this.#endList()}}`;
+  }
+
+  #endList(): string {
+    return this.#items > 0 ? '\n    ]' : ']';
   }
 }
 
@@ -77,18 +101,26 @@ function jsonTag({ pushedMs, pulledMs, keptBy, ...tag }: PreviewedTag): unknown 
   return { ...tag, keptBy: keptBy.map(ruleText), pushed: timeText(pushedMs), pulled: timeText(pulledMs) };
 }
 
+function jsonManifest({ pushedMs, pulledMs, dueMs, keptBy, ...manifest }: PreviewedManifest): unknown {
+  const times = { pushed: timeText(pushedMs), pulled: timeText(pulledMs), notBefore: timeText(dueMs) };
+  return { ...manifest, keptBy: keptBy.map(ruleText), ...times };
+}
+
 class TextPrinter {
   part(report: PreviewReport): string {
     if (report.kind === 'tags') return report.tags.map(tagLine).join('');
+    if (report.kind === 'untagged') return report.manifests.map(manifestLine).join('');
     const { repository, policy, tags, gone } = report;
     if (policy === null) return `${repository}: no policy, all tags stay\n`;
     return `${repository}: ${gone} of ${tags} tags go (policies[${policy}])\n`;
   }
 
   end({ stores, warnings }: Result): string {
-    const lines = stores.map(({ store, repositories, judged, tags, gone }) => {
+    const lines = stores.map(({ store, repositories, judged, tags, gone, untagged, untaggedGone }) => {
       const counts = `${gone} of ${tags} tags would go, in ${judged} of ${repositories} repositories`;
-      return `${store}: ${counts} that a policy is about\n`;
+      const rest =
+        untagged === 0 ? '' : `${store}: ${untaggedGone} of ${untagged} untagged manifests would go\n`;
+      return `${store}: ${counts} that a policy is about\n${rest}`;
     });
     const remarks = stores.flatMap(({ store, remarks: found }) =>
       found.map((remark) => remarkLine(store, remark)),
@@ -97,14 +129,24 @@ class TextPrinter {
   }
 }
 
+function manifestLine(manifest: PreviewedManifest): string {
+  const { digest, decision, keptBy, reason, dueMs } = manifest;
+  const kept = keptBy.length === 0 ? reason : `keepUntagged: ${keptBy.map(ruleText).join(', ')}`;
+  const why = decision === 'keep' ? kept : `${reason}, not before ${timeText(dueMs) ?? 'an unknown time'}`;
+  const sign = decision === 'keep' ? 'stays' : 'goes ';
+  return `  ${sign} ${digest}  untagged, ${timesOf(manifest)}; ${why}\n`;
+}
+
+function timesOf({ pushedMs, pulledMs, pulls }: PreviewedTag | PreviewedManifest): string {
+  const pulled = pulledMs === null ? 'never pulled' : `pulled ${timeText(pulledMs)} (${pulls} times)`;
+  return `pushed ${timeText(pushedMs) ?? 'at an unknown time'}, ${pulled}`;
+}
+
 function tagLine(tag: PreviewedTag): string {
-  const pulled =
-    tag.pulledMs === null ? 'never pulled' : `pulled ${timeText(tag.pulledMs)} (${tag.pulls} times)`;
-  const times = `pushed ${timeText(tag.pushedMs) ?? 'at an unknown time'}, ${pulled}`;
   const place = tag.entry === null ? '' : `keepTags[${tag.entry}]: `;
   const why = tag.decision === 'delete' ? tag.reason : `${place}${tag.keptBy.map(ruleText).join(', ')}`;
   const sign = tag.decision === 'keep' ? 'stays' : 'goes ';
-  return `  ${sign} ${tag.tag}  ${times}; ${why}\n`;
+  return `  ${sign} ${tag.tag}  ${timesOf(tag)}; ${why}\n`;
 }
 
 function remarkLine(store: string, { policy, entry, message }: PolicyRemark): string {

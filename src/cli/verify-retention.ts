@@ -2,8 +2,8 @@ import type { Config } from '#config';
 import { openLog } from '#lib/logger';
 import type { Logger } from '#lib/logger';
 import type { RepoName } from '#oci/repo-name';
-import type { PreviewReport, PreviewedTag } from '#tasks';
-import { logDangling, logTag } from '../tasks/retention/retention-log.ts';
+import type { PreviewReport, PreviewedManifest, PreviewedTag } from '#tasks';
+import { UNTAGGED_REASON, logDangling, logTag, logUntagged } from '../tasks/retention/retention-log.ts';
 import type { CommandIo } from './command.ts';
 import { configOf, refusing, runControl } from './control.ts';
 import { storesOf } from './retention.ts';
@@ -67,7 +67,8 @@ class LogPrinter {
 
   part(report: PreviewReport): void {
     if (report.kind === 'repository') this.#repo = report.repository;
-    else for (const tag of report.tags) this.#log(tag);
+    else if (report.kind === 'tags') for (const tag of report.tags) this.#log(tag);
+    else for (const manifest of report.manifests) this.#logUntagged(manifest);
   }
 
   #log(previewed: PreviewedTag): void {
@@ -76,5 +77,13 @@ class LogPrinter {
     const facts = { ...previewed, name: previewed.tag };
     if (previewed.decision === 'delete' && previewed.keptBy.length > 0) logDangling(decisions, facts);
     else logTag(decisions, facts, previewed);
+  }
+
+  /** As in a round: a line where rules were asked. */
+  #logUntagged(previewed: PreviewedManifest): void {
+    const [rule = null] = previewed.keptBy;
+    if (this.#repo === null || (rule === null && previewed.reason !== UNTAGGED_REASON)) return;
+    const { digest: name, pushedMs, pulledMs } = previewed;
+    logUntagged({ logger: this.#logger, repo: this.#repo, dryRun: true }, { name, pushedMs, pulledMs }, rule);
   }
 }

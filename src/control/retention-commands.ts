@@ -25,8 +25,8 @@ async function preview(call: ControlCall): Promise<PreviewResult> {
   const clock = new SweepClock(systemTime);
   const stores: StorePreview[] = [];
   for (const store of storage.stores) {
-    const { retention, delayMs } = compiled(given[store.route] ?? given['']);
-    const parts = { storage, index, records, keeper, clock, store, retention, delayMs };
+    const settings = compiled(given[store.route] ?? given['']);
+    const parts = { storage, index, records, keeper, clock, store, settings };
     const more = { all: flagArgument(call.args, 'all'), tell };
     const summary = await new RetentionPreview({ ...parts, ...more }, contextOf(call)).run();
     stores.push({ store: store.route || 'default', ...summary });

@@ -12,6 +12,7 @@ export { emptyReport } from './gc/sweep-parts.ts';
 export { Sweep } from './gc/sweep.ts';
 export type { SweepParts, SweepReport } from './gc/sweep-parts.ts';
 export { RetentionPreview } from './retention/retention-preview.ts';
+export type { PreviewedManifest } from './retention/preview-untagged.ts';
 export type { PreviewReport, PreviewSummary, PreviewedTag } from './retention/retention-preview.ts';
 export type { PolicyRemark } from './retention/policy-use.ts';
 export type { KeepRule } from './retention/rules.ts';

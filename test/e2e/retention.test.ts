@@ -48,11 +48,22 @@ interface Previewed {
       readonly keptBy: readonly string[];
       readonly pulls: number;
     }[];
+    readonly untagged: readonly {
+      readonly digest: string;
+      readonly mediaType: string;
+      readonly decision: string;
+      readonly reason: string;
+      readonly keptBy: readonly string[];
+      readonly pushed: string | null;
+      readonly notBefore: string | null;
+    }[];
   }[];
   readonly stores: readonly {
     readonly store: string;
     readonly tags: number;
     readonly gone: number;
+    readonly untagged: number;
+    readonly untaggedGone: number;
     readonly remarks: readonly {
       readonly policy: number;
       readonly entry: number | null;
@@ -259,6 +270,109 @@ describe('the preview', { timeout: 120_000 }, () => {
     const words = await runZot('retention', 'show', server.configFile);
     assert.notEqual(words.exitCode, 0);
     assert.match(words.errors, /zot retention preview/);
+  });
+});
+
+describe('the preview of manifests without a tag', { timeout: 120_000 }, () => {
+  const [one, two, tagged] = images.map(([, image]) => image) as [Image, Image, Image];
+  const [older, newer] = [one.manifest.digest, two.manifest.digest];
+  const deleteUntagged = "didn't meet any untagged retention rule";
+  let server: RunningServer;
+  let config: string;
+  before(async () => {
+    const policies = [
+      { repositories: ['team/**'], keepUntagged: { mostRecentlyPushedCount: 1 }, keepTags: [{}] },
+      { repositories: ['off/**'], deleteUntagged: false, keepTags: [{}] },
+    ];
+    const retention = { delay: '2h', policies };
+    server = await startServer({ config: { http: { workers: 2 }, storage: { gcInterval: '1h' } } });
+    for (const repo of ['free/app', 'off/app', 'team/app']) {
+      await push(server, repo, one, older);
+      await push(server, repo, two, newer);
+      await push(server, repo, tagged, 'v1');
+    }
+    // What an index lists has no tag either, and stays.
+    const { mediaType, digest, bytes } = tagged.manifest;
+    const list = {
+      schemaVersion: 2,
+      mediaType: 'application/vnd.oci.image.index.v1+json',
+      manifests: [{ mediaType, digest, size: bytes.length }],
+    };
+    const headers = { 'content-type': list.mediaType };
+    const put = { method: 'PUT', headers, body: JSON.stringify(list) };
+    await push(server, 'listed/app', tagged, digest);
+    assert.equal((await fetch(`${server.url}/v2/listed/app/manifests/v1`, put)).status, 201);
+    config = `${server.configFile}.next.json`;
+    const storage = { rootDirectory: server.root, retention };
+    await writeFile(config, JSON.stringify({ storage, http: { address: '127.0.0.1', port: '0' } }));
+  });
+  after(() => server.stop());
+
+  test('tells what goes and when, with the rule and the reason', async () => {
+    const { repositories, stores } = await preview(config);
+    assert.deepEqual(
+      repositories.map(({ repository, tags, untagged }) => [
+        repository,
+        tags.length,
+        untagged.map(({ digest, reason }) => [digest, reason]),
+      ]),
+      [
+        [
+          'free/app',
+          0,
+          [
+            [older, 'deleteUntagged'],
+            [newer, 'deleteUntagged'],
+          ],
+        ],
+        ['team/app', 0, [[older, deleteUntagged]]],
+      ],
+    );
+    const [seen] = repositories[1]?.untagged ?? [];
+    assert.equal(seen?.mediaType, one.manifest.mediaType);
+    const waitMs = Date.parse(seen?.notBefore ?? '') - Date.parse(seen?.pushed ?? '');
+    assert.ok(Math.abs(waitMs - 2 * 3_600_000) < 30_000, `${waitMs}`);
+    assert.deepEqual([stores[0]?.untagged, stores[0]?.untaggedGone], [6, 3]);
+  });
+
+  test('tells with --all what stays, for programs and for people', async () => {
+    const { repositories } = await preview(config, '--all');
+    const told = repositories.map(({ repository, tags, untagged }) => [
+      repository,
+      tags.length,
+      ...untagged.map(({ decision, reason, keptBy }) => `${decision}: ${keptBy[0] ?? reason}`),
+    ]);
+    assert.deepEqual(told, [
+      ['free/app', 0, 'delete: deleteUntagged', 'delete: deleteUntagged'],
+      ['listed/app', 0],
+      ['off/app', 1, 'keep: deleteUntagged is off', 'keep: deleteUntagged is off'],
+      ['team/app', 1, `delete: ${deleteUntagged}`, 'keep: mostRecentlyPushedCount 1'],
+    ]);
+    const { text } = await runZot('retention', 'preview', config, '--all');
+    const lines = text.split('\n');
+    const gone = lines.findIndex((line) => line.startsWith(`  goes  ${older}  untagged, pushed 20`));
+    assert.match(lines[gone] ?? '', /Z, never pulled; deleteUntagged, not before 20\S+Z$/);
+    assert.match(text, /^ {2}stays \S+ {2}untagged, .*; keepUntagged: mostRecentlyPushedCount 1$/m);
+    assert.match(text, /^ {2}stays \S+ {2}untagged, .*; deleteUntagged is off$/m);
+    assert.match(text, /^default: 3 of 6 untagged manifests would go$/m);
+  });
+
+  test('is what verify-feature logs where rules decide, and changes nothing', async () => {
+    const { exitCode, text, errors } = await runZot('verify-feature', 'retention', config);
+    assert.equal(exitCode, 0, errors);
+    const entries = text.split('\n').filter((line) => line.includes('applied untagged policy'));
+    assert.deepEqual(
+      entries.map((line) => {
+        const { repository, reference, decision } = JSON.parse(line) as Record<string, unknown>;
+        return [repository, reference, decision];
+      }),
+      [
+        ['team/app', older, 'delete'],
+        ['team/app', newer, 'keep'],
+      ],
+    );
+    for (const repo of ['free/app', 'team/app'])
+      assert.equal((await fetch(`${server.url}/v2/${repo}/manifests/${older}`)).status, 200);
   });
 });
 

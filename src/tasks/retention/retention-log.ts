@@ -59,7 +59,11 @@ export function logDangling(
 }
 
 /** One line for the decision about a manifest without a tag that rules look at. */
-export function logUntagged({ logger, repo, dryRun }: Decisions, facts: Facts, rule: KeepRule | null): void {
+export function logUntagged(
+  { logger, repo, dryRun }: Decisions,
+  facts: Omit<Facts, 'allPullsKnown'>,
+  rule: KeepRule | null,
+): void {
   const base = { module: 'retention', 'dry-run': dryRun, repository: repo, reference: facts.name };
   const decision = rule === null ? 'delete' : 'keep';
   const reason = rule === null ? UNTAGGED_REASON : keptReason(rule);

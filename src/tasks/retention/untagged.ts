@@ -74,7 +74,10 @@ export class UntaggedRetention {
     if (oldest !== undefined && this.#views.size >= VIEWS_MAX) this.#drop(oldest);
     const watch = await this.#parts.keeper.retention.open(repo);
     try {
-      const view = { watch, group: await this.#group(repo, rules) };
+      const view = {
+        watch,
+        group: await untaggedGroup(this.#parts, repo, { rules, context: this.#context }),
+      };
       this.#views.set(repo, view);
       return view;
     } catch (error) {
@@ -87,18 +90,23 @@ export class UntaggedRetention {
     this.#views.get(repo)?.watch.close();
     this.#views.delete(repo);
   }
+}
 
-  async #group(repo: RepoName, rules: KeepRules): Promise<KeepGroup> {
-    const { index, records, clock, keeper } = this.#parts;
-    const pullsBeganMs = await records.beganMs();
-    const group = new KeepGroup(rules, { ageMs: (atMs) => clock.ageMs(atMs), pullsBeganMs });
-    if (!ranks(rules)) return group;
-    const place = { index, holds: keeper.tags, repo };
-    const garbage = { deleteUntagged: true, deleteReferrers: false };
-    for await (const { tag, digest } of entriesOf(index, repo, this.#context)) {
-      if (tag !== null || (await garbageReason(place, digest, garbage)) === null) continue;
-      group.add(await factsOf(this.#parts, repo, { name: digest, digest }));
-    }
-    return group;
+/** The manifests without a tag of a repository that could be removed, to be compared with each other. */
+export async function untaggedGroup(
+  parts: FactParts & { readonly keeper: LocalKeeper; readonly clock: SweepClock },
+  repo: RepoName,
+  { rules, context }: { readonly rules: KeepRules; readonly context: TaskContext },
+): Promise<KeepGroup> {
+  const { index, records, clock, keeper } = parts;
+  const pullsBeganMs = await records.beganMs();
+  const group = new KeepGroup(rules, { ageMs: (atMs) => clock.ageMs(atMs), pullsBeganMs });
+  if (!ranks(rules)) return group;
+  const place = { index, holds: keeper.tags, repo };
+  const garbage = { deleteUntagged: true, deleteReferrers: false };
+  for await (const { tag, digest } of entriesOf(index, repo, context)) {
+    if (tag !== null || (await garbageReason(place, digest, garbage)) === null) continue;
+    group.add(await factsOf(parts, repo, { name: digest, digest }));
   }
+  return group;
 }
