@@ -1,4 +1,4 @@
-/** Content that only undo keeps (deleted, and within its time) rots: it is found, told of, and made good as any other. */
+/** What only undo keeps (deleted, and within its time) rots: it is found, told of, and made good as anything else. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { parseDigest } from '#oci/digest';
@@ -88,14 +88,10 @@ for (const dedupe of [false, true]) {
         await rotting.rot(APP, digest, 0.5);
         await rotting.scrub();
         assert.deepEqual(await rotting.damage(), [`${APP} ${digest}`]);
-        const restored = await restore().then(
-          () => null,
-          (error: unknown) => error,
+        await assert.rejects(
+          restore(),
+          (error) => error instanceof RegistryError && error.detail?.reason === 'damaged',
         );
-        if (restored !== null) {
-          assert.ok(restored instanceof RegistryError, String(restored));
-          assert.match(JSON.stringify([restored.message, restored.detail]), /damaged/);
-        }
         await requireAbsent(digest);
         await push();
         await rotting.requireMended([APP], digest);
@@ -103,12 +99,16 @@ for (const dedupe of [false, true]) {
       });
     }
 
-    test('is mended from another copy and stays deleted, and can be had back', { skip: dedupe }, async () => {
+    test('is mended from another copy and stays deleted, and can be had back', async () => {
       await push(MORE);
       await hold();
       for (const digest of [LAYER, MANIFEST]) await rotting.rot(APP, digest, 0.5);
       const { counts } = await rotting.scrub();
-      assert.deepEqual([counts.damaged, counts.mended], [2, 2]);
+      // Manifests are not linked; where the layer is one file, no sound copy is at hand until it is pushed.
+      const mended = dedupe ? 1 : 2;
+      assert.deepEqual([counts.damaged, counts.mended], [dedupe ? 3 : 2, mended]);
+      if (dedupe) await pushBlobs(MORE);
+      for (const digest of [LAYER, MANIFEST]) await rotting.requireMended(REPOS, digest);
       assert.deepEqual(await rotting.damage(), []);
       for (const digest of [LAYER, MANIFEST]) await requireAbsent(digest);
       await restore();

@@ -186,7 +186,10 @@ class Play {
   async #push(name: RepoName, at: number, asked: string | null): Promise<void> {
     const { blobs, manifest } = PIECES[at] as (typeof PIECES)[number];
     for (const { digest } of blobs)
-      await this.#upload(name, BLOBS.findIndex((one) => one.digest === digest));
+      await this.#upload(
+        name,
+        BLOBS.findIndex((one) => one.digest === digest),
+      );
     const content = CONTENTS.find(({ digest }) => digest === manifest.digest) as (typeof CONTENTS)[number];
     const known = await this.#whereKnown(content.digest);
     await this.#look();

@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import type { History, IndexWriter } from '#metadata';
+import type { DamageList, History, IndexWriter } from '#metadata';
 import { nodeFileSystem } from '../../../src/storage/drivers/file-system.ts';
 import type { FileSystem, OpenFile } from '../../../src/storage/drivers/file-system.ts';
 
@@ -30,7 +30,12 @@ export const INDEX_CHANGES: readonly string[] = [
   'reviveReferenced',
   'setCountedPrefixes',
   'setCertainty',
+  'addDamage',
+  'removeDamage',
 ];
+
+/** Methods of the list of damage that change it. */
+const DAMAGE_CHANGES: readonly string[] = ['addDamage', 'removeDamage'];
 
 /** Methods of the history of tags that change it. */
 const HISTORY_CHANGES: readonly string[] = ['append', 'confirm', 'takeBack', 'removeHolds', 'forgetTag'];
@@ -75,6 +80,11 @@ export class DyingDisk implements FileSystem {
   /** The history of tags, dying with the disk. */
   history(inner: History): History {
     return this.#database(inner, 'history', HISTORY_CHANGES);
+  }
+
+  /** The list of damage of the records, dying with the disk. */
+  damage(inner: DamageList): DamageList {
+    return this.#database(inner, 'damage', DAMAGE_CHANGES);
   }
 
   #database<Database extends object>(inner: Database, kind: string, changes: readonly string[]): Database {

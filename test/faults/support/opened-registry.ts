@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openIndexForWriting, openRecords } from '#metadata';
-import type { History, IndexWriter, Records } from '#metadata';
+import type { DamageList, History, IndexWriter, Records } from '#metadata';
 import { isUnder } from '#oci/repo-prefix';
 import { LocalKeeper, Registry, noHooks, walkStorage } from '#registry';
 import type { Quota } from '#registry';
@@ -38,13 +38,15 @@ export interface OpenOptions {
   readonly wrapIndex?: (index: IndexWriter) => IndexWriter;
   /** Stands between the keeper and the history of tags. */
   readonly wrapHistory?: (history: History) => History;
+  /** Stands between the keeper and the list of damage of the records. */
+  readonly wrapDamage?: (damage: DamageList) => DamageList;
 }
 
-/** Records with another history. */
-function withHistory(records: Records, history: History): Records {
+/** Records with other parts. */
+function withParts(records: Records, parts: Pick<Records, 'history' | 'damage'>): Records {
   return new Proxy(records, {
     get: (target, name) => {
-      if (name === 'history') return history;
+      if (name === 'history' || name === 'damage') return parts[name];
       const value: unknown = Reflect.get(target, name, target);
       return typeof value === 'function' ? value.bind(target) : value;
     },
@@ -59,8 +61,9 @@ export async function openRegistry(options: OpenOptions): Promise<OpenedRegistry
   const opened = openIndexForWriting(folder, (reason) => reports.push(`index rebuilt: ${reason}`));
   const index = options.wrapIndex?.(opened) ?? opened;
   const plain = openRecords(folder);
-  const { wrapHistory } = options;
-  const records = wrapHistory === undefined ? plain : withHistory(plain, wrapHistory(plain.history));
+  const history = options.wrapHistory?.(plain.history) ?? plain.history;
+  const damage = options.wrapDamage?.(plain.damage) ?? plain.damage;
+  const records = withParts(plain, { history, damage });
   const settings = { durable: options.durable, dedupe: options.dedupe ?? false };
   const subPaths = Object.entries(options.subPaths ?? {}).map(([route, driver]) => ({
     route,

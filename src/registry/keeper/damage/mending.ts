@@ -177,9 +177,13 @@ export class Mending {
     );
   }
 
-  /** A blob that was missing is known again; whether anything needs it still is judged as of any other. */
+  /**
+   * A blob that was missing is known again; whether anything needs it still is judged as of any other. What was deleted
+   * stays so, though its bytes are held for undo and were made good.
+   */
   async #record(repo: RepoName, digest: Digest): Promise<void> {
     const { index, storage, nowMs } = this.#parts;
+    if (await index.isTombstoned(repo, digest)) return;
     const stat = await storage.repository(repo).statBlob(digest);
     const manifest = await index.findManifest(repo, { kind: 'digest', digest });
     if (manifest === null && stat !== null)

@@ -135,7 +135,7 @@ async function requireReferences(
       else children.push(...adopted);
     }
   }
-  if (missing.length > 0) throw unknown(missing);
+  if (missing.length > 0) throw unknown(missing, await firstDamaged(push.repo, missing, index));
   return { found, children };
 }
 
@@ -209,11 +209,27 @@ async function readSound(store: RepositoryStore, digest: Digest): Promise<Buffer
   }
 }
 
-function unknown(missing: readonly Digest[]): RegistryError {
+async function firstDamaged(
+  repo: RepoName,
+  digests: readonly Digest[],
+  index: IndexWriter,
+): Promise<Digest | null> {
+  for (const digest of digests) if ((await index.findDamage(repo, digest)) !== null) return digest;
+  return null;
+}
+
+/** `damaged` is there, but its bytes are not right. */
+function unknown(missing: readonly Digest[], damaged: Digest | null): RegistryError {
   const named = missing.slice(0, MISSING_NAMED_MAX);
   const more = missing.length > named.length ? ` and ${missing.length - named.length} more` : '';
+  const why =
+    damaged === null ? '' : `; the stored bytes of ${damaged} are damaged, pushing it again mends it`;
   return new RegistryError('MANIFEST_BLOB_UNKNOWN', {
-    message: `manifest references content that this repository lacks: ${named.join(', ')}${more}`,
-    detail: { digest: named.join(','), missing: named },
+    message: `manifest references content that this repository lacks: ${named.join(', ')}${more}${why}`,
+    detail: {
+      digest: named.join(','),
+      missing: named,
+      ...(damaged === null ? {} : { reason: 'damaged' }),
+    },
   });
 }

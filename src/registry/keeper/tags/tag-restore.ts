@@ -5,6 +5,8 @@ import { RegistryError } from '#oci/errors';
 import { projectManifest } from '#oci/manifest';
 import type { Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
+import { StorageError } from '#storage';
+import type { RepositoryStore } from '#storage';
 import type { TagDeskParts } from './tag-desk-parts.ts';
 import { isRemoval } from './tag-history.ts';
 
@@ -30,8 +32,9 @@ const MANIFEST_SIZE_BYTES_MAX = 64 * 1024 * 1024;
 const ANY_TIME = { beforeMs: Infinity, sinceMs: -1, digest: null };
 
 /**
- * Lets a tag name again what it named. Throws `MANIFEST_UNKNOWN` where nothing is known of that or its content is gone,
- * `MANIFEST_BLOB_UNKNOWN` where some of it is gone, `DENIED` (409) where the tag is immutable.
+ * Lets a tag name again what it named. Throws `MANIFEST_UNKNOWN` where nothing is known of that or its content is gone
+ * or damaged, `MANIFEST_BLOB_UNKNOWN` where some of it is gone or known to be damaged, `DENIED` (409) where the tag is
+ * immutable.
  */
 export async function restoreTag(order: RestoreOrder, parts: TagDeskParts): Promise<Restored> {
   const { repo, tag, by } = order;
@@ -40,7 +43,7 @@ export async function restoreTag(order: RestoreOrder, parts: TagDeskParts): Prom
   const digest = order.digest ?? (await digestBefore(order, parts));
   const previous = (await index.findManifest(repo, { kind: 'tag', tag }))?.digest ?? null;
   if (previous === digest) return { digest, previous, changed: false };
-  const bytes = await storage.repository(repo).readManifest(digest, MANIFEST_SIZE_BYTES_MAX);
+  const bytes = await readWhole(storage.repository(repo), digest);
   if (bytes === null)
     throw unknown(`the content of ${digest} is gone: it cannot be restored any more`, digest);
   const mediaType = await mediaTypeOf(order, digest, parts);
@@ -50,6 +53,20 @@ export async function restoreTag(order: RestoreOrder, parts: TagDeskParts): Prom
   // Its file must not be removed while it is named again.
   await changes.onBlob(repo, digest, () => changes.change(repo, { kind: 'push', push, restores: true }));
   return { digest, previous, changed: true };
+}
+
+async function readWhole(store: RepositoryStore, digest: Digest): Promise<Buffer | null> {
+  try {
+    return await store.readManifest(digest, MANIFEST_SIZE_BYTES_MAX);
+  } catch (cause) {
+    if (!(cause instanceof StorageError && cause.fault === 'corrupt')) throw cause;
+    const message = `the stored bytes of ${digest} are damaged: pushing it again mends it`;
+    throw new RegistryError('MANIFEST_UNKNOWN', {
+      message,
+      detail: { reference: digest, digest, reason: 'damaged' },
+      cause,
+    });
+  }
 }
 
 async function digestBefore(order: RestoreOrder, { history }: TagDeskParts): Promise<Digest> {
