@@ -180,7 +180,8 @@ class Play {
     const known = await this.#whereKnown(digest);
     await this.#actor.upload(name, at);
     await this.#rotting.requireMended(known, digest);
-    if (known.length > 0) assert.equal(await this.#rotting.truthOf(name, digest), 'sound');
+    const truth = await this.#rotting.truthOf(name, digest);
+    assert.equal(truth, 'sound', `${digest} was acknowledged in ${name}`);
   }
 
   async #push(name: RepoName, at: number, asked: string | null): Promise<void> {
