@@ -1,5 +1,5 @@
 /** A storage folder: its lock, its databases, its stores. */
-import { mkdirSync, realpathSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, realpathSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { Config } from '#config';
 import type { Logger } from '#lib/logger';
@@ -19,6 +19,8 @@ export function ownFolder(config: Config): string {
   const folder = join(resolve(root), OWN_FOLDER);
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
+    // Else the databases say that they cannot be opened, and nobody knows why.
+    accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
     if (heldByZot(realpathSync(root)))
       throw new StartError(`the folder ${root} is in use: a running zot serves it`);
   } catch (error) {

@@ -1,7 +1,7 @@
 /** A command that moves many bytes: it writes them itself, beside the server or in its place. */
 import { randomBytes } from 'node:crypto';
 import { existsSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { getuid } from 'node:process';
 import type { Config } from '#config';
 import { ControlRefusal } from '#control';
@@ -67,8 +67,21 @@ async function openAlone({ config, logger, audit }: TransferOptions): Promise<Tr
  * `ControlRefusal`.
  */
 export function requireOwner(ownFolder: string): void {
-  const owner = statSync(ownFolder, { throwIfNoEntry: false })?.uid;
+  const owner = ownerOf(ownFolder);
   if (owner !== undefined && getuid !== undefined && owner !== getuid()) throw otherUser(owner);
+}
+
+function ownerOf(ownFolder: string): number | undefined {
+  try {
+    return statSync(ownFolder, { throwIfNoEntry: false })?.uid;
+  } catch (error) {
+    // Whoever may not even look is not its owner.
+    if ((error as NodeJS.ErrnoException).code !== 'EACCES') throw error;
+    const how = 'run this command as the user of the registry';
+    throw new ControlRefusal(`${dirname(ownFolder)} may not be looked at by this user: ${how}`, {
+      cause: error,
+    });
+  }
 }
 
 function otherUser(uid: number | null): ControlRefusal {

@@ -1,6 +1,8 @@
+import { accessSync, constants, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { pathToFileURL } from 'node:url';
 import { OWN_FOLDER } from '#storage';
 import { findingOf } from './finding.ts';
 import type { Finding, FindingKind } from './finding.ts';
@@ -62,11 +64,28 @@ async function sizeOf(path: string): Promise<number | null> {
   }
 }
 
+/**
+ * Beside a database SQLite makes a file of its own also to read it. Where nobody may write, as in a snapshot that is
+ * mounted read-only, it is told that the database does not change; a journal that still holds something is then needed.
+ */
+function addressOf(path: string): string | URL {
+  try {
+    accessSync(dirname(path), constants.W_OK);
+    return path;
+  } catch {
+    const journal = statSync(`${path}-wal`, { throwIfNoEntry: false });
+    if (journal !== undefined && journal.size > 0) return path;
+    const address = pathToFileURL(path);
+    address.searchParams.set('immutable', '1');
+    return address;
+  }
+}
+
 /** The database, or what is wrong with it. */
 function openSound(path: string): DatabaseSync | string {
   let db: DatabaseSync | undefined;
   try {
-    db = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+    db = new DatabaseSync(addressOf(path), { readOnly: true, timeout: 5000 });
     const version = db.prepare('PRAGMA user_version').get()?.user_version;
     if (version === 0) throw new Error('it is empty');
     const answers = db.prepare('PRAGMA integrity_check(3)').all();

@@ -78,7 +78,10 @@ async function toFolder(
   tally.at = selection.repo;
   const entries = await selectEntries(parts, selection);
   await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-    throw new TransferRefusal(`${folder} cannot be made: ${String(error)}`, { cause: error });
+    throw new TransferRefusal(
+      `${folder} cannot be made: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
   });
   const sink = new FolderSink(layoutAt(folder), tally);
   await sink.begin();

@@ -59,6 +59,11 @@ export class SmallDisk {
     return bavail * bsize;
   }
 
+  /** From now on nothing can be written, as in a snapshot that is mounted to be read. */
+  async makeReadOnly(): Promise<void> {
+    await run('mount', ['-o', 'remount,ro', this.folder]);
+  }
+
   async unmount(): Promise<void> {
     await run('umount', ['-l', this.folder]);
     mounted.delete(this.folder);
