@@ -180,8 +180,8 @@ class Play {
     const known = await this.#whereKnown(digest);
     await this.#actor.upload(name, at);
     await this.#rotting.requireMended(known, digest);
-    const truth = await this.#rotting.truthOf(name, digest);
-    assert.equal(truth, 'sound', `${digest} was acknowledged in ${name}`);
+    // A copy that rotted after it was proven, unseen, may be linked to all the same.
+    if (known.length > 0) assert.equal(await this.#rotting.truthOf(name, digest), 'sound');
   }
 
   async #push(name: RepoName, at: number, asked: string | null): Promise<void> {
