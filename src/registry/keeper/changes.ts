@@ -5,7 +5,7 @@ import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
 import type { Storage } from '#storage';
-import type { Operation } from './plans/operation.ts';
+import type { Operation, Plan } from './plans/operation.ts';
 import { RepositoryGates } from './repositories/repository-gates.ts';
 import { RepositoryQueue } from './repository-queue.ts';
 import type { QueueParts } from './repository-queue.ts';
@@ -46,24 +46,29 @@ export class Changes {
   }
 
   /** Settles when the operation is committed, or was refused. */
-  change(repo: RepoName, operation: Operation): Promise<void> {
+  async change(repo: RepoName, operation: Operation): Promise<void> {
+    await this.carryOut(repo, operation);
+  }
+
+  /** As `change`; gives what was done. */
+  carryOut(repo: RepoName, operation: Operation): Promise<Plan> {
     return this.#gates.pass(repo, () => this.#queue(repo, operation));
   }
 
-  async #queue(repo: RepoName, operation: Operation): Promise<void> {
+  async #queue(repo: RepoName, operation: Operation): Promise<Plan> {
     let queue = this.#queues.get(repo);
     if (queue === undefined) {
       queue = new RepositoryQueue(this.#storage.repository(repo), this.#parts);
       this.#queues.set(repo, queue);
     }
     try {
-      await this.#run(queue, operation);
+      return await this.#run(queue, operation);
     } finally {
       if (queue.idle && this.#queues.get(repo) === queue) this.#queues.delete(repo);
     }
   }
 
-  async #run(queue: RepositoryQueue, operation: Operation): Promise<void> {
+  async #run(queue: RepositoryQueue, operation: Operation): Promise<Plan> {
     const freesRoom = operation.kind !== 'push' && operation.kind !== 'refresh';
     return freesRoom ? this.freeingRoom(() => queue.run(operation)) : queue.run(operation);
   }

@@ -40,7 +40,7 @@ export interface QueueParts extends MirrorParts {
 
 interface Job {
   readonly operation: Operation;
-  readonly settle: PromiseWithResolvers<void>;
+  readonly settle: PromiseWithResolvers<Plan>;
 }
 
 interface PlannedJob {
@@ -70,9 +70,9 @@ export class RepositoryQueue {
     return !this.#running && this.#jobs.length === 0;
   }
 
-  /** Settles when the operation is committed, or was refused. */
-  run(operation: Operation): Promise<void> {
-    const settle = Promise.withResolvers<void>();
+  /** Settles when the operation is committed, with what it did, or was refused. */
+  run(operation: Operation): Promise<Plan> {
+    const settle = Promise.withResolvers<Plan>();
     this.#jobs.push({ operation, settle });
     if (!this.#running) {
       this.#running = true;
@@ -136,7 +136,7 @@ export class RepositoryQueue {
       return this.#recover(unsettled, error, { conflicts, replaced: progress.replaced });
     }
     for (const { job, plan } of planned) this.#parts.onCommit(this.#store.name, job.operation, plan);
-    for (const each of planned) await this.#settle(each);
+    await this.#settleAll(planned);
   }
 
   /**
@@ -157,18 +157,38 @@ export class RepositoryQueue {
     for (const job of jobs) job.settle.reject(error);
   }
 
-  /** Removes the files that a committed operation leaves behind, and answers it. */
+  /** Answers committed operations, those that leave files behind when these are removed: together, since many may. */
+  async #settleAll(planned: readonly PlannedJob[]): Promise<void> {
+    const leaving: PlannedJob[] = [];
+    for (const each of planned) {
+      if (each.plan.buried.length + each.plan.removedFiles.length > 0) leaving.push(each);
+      else each.job.settle.resolve(each.plan);
+    }
+    try {
+      await this.#bury(leaving.flatMap(({ plan }) => plan.buried));
+      await this.#noteRemoved(leaving.flatMap(({ plan }) => plan.removedFiles));
+    } catch (error) {
+      for (const each of leaving) this.#leaveBehind(each, error);
+      return;
+    }
+    await Promise.all(leaving.map((each) => this.#settle(each)));
+  }
+
   async #settle({ job, plan }: PlannedJob): Promise<void> {
     try {
-      if (plan.buried.length > 0) await this.#bury(plan.buried);
-      if (plan.removedFiles.length > 0) await this.#removeFiles(plan.removedFiles);
+      await this.#removeFiles(plan.removedFiles);
+      job.settle.resolve(plan);
     } catch (error) {
-      // A blob that is still there was not deleted. A manifest was: its file is but in the way until it is collected.
-      if (plan.removedManifests.length === 0) return job.settle.reject(error);
-      const problem = `the file of a deleted manifest is left behind: ${String(error)}`;
-      this.#parts.report(this.#store.name, plan.removedFiles[0] ?? null, problem);
+      this.#leaveBehind({ job, plan }, error);
     }
-    job.settle.resolve();
+  }
+
+  /** A blob that is still there was not deleted. A manifest was: its file is but in the way until it is collected. */
+  #leaveBehind({ job, plan }: PlannedJob, error: unknown): void {
+    if (plan.removedManifests.length === 0) return job.settle.reject(error);
+    const problem = `the file of a deleted manifest is left behind: ${String(error)}`;
+    this.#parts.report(this.#store.name, plan.removedFiles[0] ?? null, problem);
+    job.settle.resolve(plan);
   }
 
   /**
@@ -320,6 +340,7 @@ export class RepositoryQueue {
   }
 
   async #bury(blobs: Plan['buried']): Promise<void> {
+    if (blobs.length === 0) return;
     const sinceMs = this.#parts.nowMs();
     await this.#parts.index.addTombstones(
       blobs.map(({ digest, modifiedMs, held }) => ({
@@ -337,9 +358,15 @@ export class RepositoryQueue {
     await this.#parts.index.addCandidates(digests.map((what) => ({ repo: this.#store.name, what, sinceMs })));
   }
 
-  async #removeFiles(files: readonly Digest[]): Promise<void> {
+  /** Files about to be removed: the index no longer knows them, and a sweep finds what a crash leaves of them. */
+  async #noteRemoved(files: readonly Digest[]): Promise<void> {
+    if (files.length === 0) return;
     await this.#note(files);
     await this.#parts.index.removeBlobs(this.#store.name, files);
+  }
+
+  async #removeFiles(files: readonly Digest[]): Promise<void> {
+    if (files.length === 0) return;
     for (const digest of files) await this.#store.deleteBlob(digest);
     await this.#parts.onRemoved(this.#store.name, files);
   }

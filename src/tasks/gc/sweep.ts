@@ -5,7 +5,8 @@
  * long as the delay (clients that saw it before may still push the manifest that needs it: that takes the tombstone
  * away), the removal under the blob's lock, when nothing needs it. What is younger than the delay is never touched,
  * so a push in flight has that long. Each step is decided in the queue of the repository, against its index.json as
- * it is then: what is decided here only says what is worth asking for.
+ * it is then: what is decided here only says what is worth asking for. Several are asked for at once, so that they join
+ * in one change; a group of candidates is judged as a whole before any of it is changed.
  */
 import { UPLOADS, WHOLE_REPOSITORY } from '#metadata';
 import type { CandidateRow, TombstoneRow } from '#metadata';
@@ -17,6 +18,8 @@ import type { TaskContext } from '../scheduler.ts';
 import { RetentionRound } from '../retention/retention-round.ts';
 import { UntaggedRetention } from '../retention/untagged.ts';
 import { endUndo } from '../undo/end-undo.ts';
+import { chunksOf, groupsOf } from './groups.ts';
+import { Lateness, lateMax } from './lateness.ts';
 import { noteAll } from './note-all.ts';
 import type { SweepParts, SweepReport } from './sweep-parts.ts';
 
@@ -33,8 +36,16 @@ const REMOVALS: Readonly<Record<GarbageReason, string>> = {
   staleManifestPrune: 'removed the name of a manifest that is gone',
 };
 
+/**
+ * What is to come of a candidate: nothing more (`done`), another look by a later sweep, or a change, which gives
+ * whether that is all.
+ */
+type Verdict = 'done' | 'later' | (() => Promise<boolean>);
+
 /** One sweep, with what its steps share. */
 export class Sweep {
+  /** How far it is behind, at this moment. */
+  readonly lateness: Lateness;
   readonly #parts: SweepParts;
   readonly #context: TaskContext;
   readonly #report: SweepReport;
@@ -48,6 +59,7 @@ export class Sweep {
     this.#context = context;
     this.#report = report;
     this.#untagged = new UntaggedRetention(parts, context);
+    this.lateness = new Lateness(lateMax(parts.settings), () => parts.clock.runningMs);
   }
 
   /**
@@ -114,10 +126,9 @@ export class Sweep {
     const beforeMs = clock.nowMs() - Math.min(settings.delayMs, settings.manifestDelayMs);
     for (let after: CandidateRow | null = null; ;) {
       const page: CandidateRow[] = await index.listCandidates({ beforeMs, after, limit: PAGE });
-      for (const candidate of page) {
+      for (const group of groupsOf(page.filter(({ repo }) => storage.storeOf(repo) === store))) {
         if (this.#context.signal.aborted) return;
-        if (storage.storeOf(candidate.repo) === store)
-          await this.#isolated(candidate.repo, () => this.#judge(candidate));
+        await this.#judgeGroup(group);
         await this.#context.pause();
       }
       const last = page.at(-1);
@@ -126,25 +137,66 @@ export class Sweep {
     }
   }
 
+  /**
+   * All are judged, and those that need nothing more forgotten, before any is changed: a change may note again, at the
+   * same age, what was in use while it was judged.
+   */
+  async #judgeGroup(group: readonly CandidateRow[]): Promise<void> {
+    const verdicts = await this.#together(group, (candidate) => this.#judge(candidate));
+    await this.#forget(group.filter((_, at) => verdicts[at] === 'done'));
+    const changes = group.flatMap((candidate, at) => {
+      const verdict = verdicts[at];
+      return typeof verdict === 'function' ? [{ candidate, repo: candidate.repo, change: verdict }] : [];
+    });
+    const ends = await this.#together(changes, ({ change }) => change());
+    await this.#forget(changes.flatMap(({ candidate }, at) => (ends[at] === true ? [candidate] : [])));
+    const dealtWith = group.filter((_, at) => verdicts[at] !== 'later' && verdicts[at] !== null);
+    this.lateness.note(dealtWith.map((candidate) => this.#lateMs(candidate)));
+  }
+
+  /** Forgets candidates that are dealt with; one that was noted again meanwhile stays. */
+  async #forget(candidates: readonly CandidateRow[]): Promise<void> {
+    const [first] = candidates;
+    if (first === undefined || this.#parts.settings.dryRun) return;
+    await this.#isolated(first.repo, () => this.#parts.index.removeCandidates(candidates));
+  }
+
+  /** For how long a candidate has been due; a note of many things at once has no age. */
+  #lateMs({ what, sinceMs }: CandidateRow): number {
+    if (what === UPLOADS || what === WHOLE_REPOSITORY) return 0;
+    const { settings, clock } = this.#parts;
+    return clock.nowMs() - sinceMs - Math.max(settings.delayMs, settings.manifestDelayMs);
+  }
+
+  /** Does work for several at once, each isolated from the others; `null` stands for a fault. Ends when all have. */
+  async #together<Row extends { readonly repo: RepoName }, Result>(
+    rows: readonly Row[],
+    work: (row: Row) => Promise<Result>,
+  ): Promise<(Result | null)[]> {
+    const all = rows.map((row) => this.#isolated(row.repo, () => work(row)));
+    const ends = await Promise.allSettled(all);
+    return ends.map((end) => {
+      if (end.status === 'rejected') throw end.reason;
+      return end.value;
+    });
+  }
+
   /** One repository in trouble does not keep the garbage of others. */
-  async #isolated(repo: RepoName, work: () => Promise<void>): Promise<void> {
+  async #isolated<Result>(repo: RepoName, work: () => Promise<Result>): Promise<Result | null> {
     try {
-      await work();
+      return await work();
     } catch (error) {
       this.#report.failed += 1;
       this.#parts.logger.warn({ module: 'gc', repository: repo, error }, 'garbage could not be collected');
       if (this.#report.failed >= FAILED_MAX) throw error;
+      return null;
     }
   }
 
-  async #judge(candidate: CandidateRow): Promise<void> {
-    const { repo, what, sinceMs } = candidate;
-    const { settings, index } = this.#parts;
-    let done: boolean;
-    if (what === UPLOADS) done = await this.#removeUploads(repo);
-    else if (what === WHOLE_REPOSITORY) done = await this.#noteWhole(repo);
-    else done = await this.#judgeDigest(repo, what, sinceMs);
-    if (done && !settings.dryRun) await index.removeCandidates([candidate]);
+  async #judge({ repo, what, sinceMs }: CandidateRow): Promise<Verdict> {
+    if (what === UPLOADS) return () => this.#removeUploads(repo);
+    if (what === WHOLE_REPOSITORY) return () => this.#noteWhole(repo);
+    return this.#judgeDigest(repo, what, sinceMs);
   }
 
   async #noteWhole(repo: RepoName): Promise<boolean> {
@@ -152,71 +204,85 @@ export class Sweep {
     return noteAll(repo, this.#parts, this.#context);
   }
 
-  /** Gives whether the candidate is dealt with; a manifest or blob that is not old enough is looked at again. */
-  async #judgeDigest(repo: RepoName, digest: Digest, sinceMs: number): Promise<boolean> {
+  /** A manifest or blob that is not old enough is looked at again. */
+  async #judgeDigest(repo: RepoName, digest: Digest, sinceMs: number): Promise<Verdict> {
     const { index, keeper, storage, settings, clock } = this.#parts;
     const ageMs = clock.nowMs() - sinceMs;
     const place = { index, holds: keeper.tags, repo };
     const reason = await garbageReason(place, digest, settings.rulesOf(repo));
     if (reason !== null) {
-      if (ageMs < settings.manifestDelayMs || (await this.#isUnknown(repo))) return false;
-      await this.#collectManifest(repo, digest, { reason, sinceMs });
-      // It is noted again, as a blob of that age.
-      return false;
+      if (ageMs < settings.manifestDelayMs || (await this.#isUnknown(repo))) return 'later';
+      return this.#judgeManifest(repo, digest, { reason, sinceMs });
     }
-    if (await isDead(index, storage.repository(repo), digest)) return this.#pruneDead(repo, digest, ageMs);
-    if (await isBlobInUse(index, repo, digest)) return true;
-    if (ageMs < settings.delayMs || (await this.#isUnknown(repo))) return false;
-    return this.#bury(repo, digest, sinceMs);
+    if (await isDead(index, storage.repository(repo), digest))
+      return ageMs < settings.delayMs ? 'later' : () => this.#pruneDead(repo, digest);
+    if (await isBlobInUse(index, repo, digest)) return 'done';
+    if (ageMs < settings.delayMs || (await this.#isUnknown(repo))) return 'later';
+    return this.#judgeBlob(repo, digest, sinceMs);
   }
 
-  async #collectManifest(
+  async #judgeManifest(
     repo: RepoName,
     digest: Digest,
     { reason, sinceMs }: { readonly reason: GarbageReason; readonly sinceMs: number },
-  ): Promise<void> {
+  ): Promise<Verdict> {
     const { keeper, settings } = this.#parts;
     const rules = settings.rulesOf(repo);
     const isKept = reason === 'deleteUntagged' ? await this.#untagged.judge(repo, digest) : isNeverKept;
-    if (isKept === null) return;
-    const garbage = { digest, rules, sinceMs, isKept };
-    if (!settings.dryRun && !(await keeper.garbage.collectManifest(repo, garbage))) return;
-    this.#noteManifest(repo, digest, reason);
-    this.#report.manifests += 1;
+    if (isKept === null) return 'later';
+    return async () => {
+      const garbage = { digest, rules, sinceMs, isKept };
+      if (settings.dryRun || (await keeper.garbage.collectManifest(repo, garbage))) {
+        this.#noteManifest(repo, digest, reason);
+        this.#report.manifests += 1;
+      }
+      // It is noted again, as a blob of that age.
+      return false;
+    };
   }
 
-  async #pruneDead(repo: RepoName, digest: Digest, ageMs: number): Promise<boolean> {
+  async #pruneDead(repo: RepoName, digest: Digest): Promise<boolean> {
     const { keeper, settings } = this.#parts;
-    if (ageMs < settings.delayMs) return false;
     if (!settings.dryRun && !(await keeper.garbage.pruneDead(repo, digest))) return false;
     this.#noteManifest(repo, digest, 'staleManifestPrune');
     this.#report.manifests += 1;
     return true;
   }
 
-  async #bury(repo: RepoName, digest: Digest, sinceMs: number): Promise<boolean> {
-    const { storage, settings, clock, logger, keeper, index } = this.#parts;
+  async #judgeBlob(repo: RepoName, digest: Digest, sinceMs: number): Promise<Verdict> {
+    const { storage, settings, clock, keeper, index } = this.#parts;
     const stat = await storage.repository(repo).statBlob(digest);
     this.#touched.add(repo);
-    if (stat === null) {
-      // Removed by somebody else; what is remembered of it must not promise it.
-      if (!settings.dryRun) await keeper.garbage.forgetBlob(repo, digest);
-      return true;
-    }
+    // Removed by somebody else; what is remembered of it must not promise it.
+    if (stat === null) return settings.dryRun ? 'done' : () => this.#forgetBlob(repo, digest);
     // Written again after it was noted. Of a time in the future nothing follows: the note alone decides.
     const ageMs = clock.ageMs(stat.modifiedMs);
-    if (ageMs >= 0 && ageMs < settings.delayMs) return false;
-    if (await index.isTombstoned(repo, digest)) return true;
+    if (ageMs >= 0 && ageMs < settings.delayMs) return 'later';
+    if (await index.isTombstoned(repo, digest)) return 'done';
     const isHeld = await keeper.tags.isHeld(repo, digest);
-    if (settings.dryRun && isHeld) return true;
-    if (settings.dryRun) {
-      this.#report.blobs += 1;
-      this.#report.freedBytes += stat.sizeBytes;
-      const facts = { module: 'gc', repository: repo, digest, decision: 'delete', 'dry-run': true };
-      logger.info(facts, 'unreferenced blob');
-      return false;
-    }
-    if (!(await keeper.garbage.buryBlob(repo, digest, sinceMs))) return false;
+    if (settings.dryRun && isHeld) return 'done';
+    if (settings.dryRun) return this.#wouldRemove(repo, digest, stat.sizeBytes);
+    return () => this.#bury({ repo, what: digest, sinceMs }, isHeld);
+  }
+
+  async #forgetBlob(repo: RepoName, digest: Digest): Promise<boolean> {
+    await this.#parts.keeper.garbage.forgetBlob(repo, digest);
+    return true;
+  }
+
+  #wouldRemove(repo: RepoName, digest: Digest, sizeBytes: number): Verdict {
+    this.#report.blobs += 1;
+    this.#report.freedBytes += sizeBytes;
+    const facts = { module: 'gc', repository: repo, digest, decision: 'delete', 'dry-run': true };
+    this.#parts.logger.info(facts, 'unreferenced blob');
+    return 'later';
+  }
+
+  async #bury(
+    { repo, what, sinceMs }: CandidateRow & { readonly what: Digest },
+    isHeld: boolean,
+  ): Promise<boolean> {
+    if (!(await this.#parts.keeper.garbage.buryBlob(repo, what, sinceMs))) return false;
     // Absent from now on; its bytes wait until nobody holds it.
     if (!isHeld) this.#report.buried += 1;
     return true;
@@ -230,9 +296,11 @@ export class Sweep {
     const beforeMs = clock.nowMs() - graceMs;
     for (let after: TombstoneRow | null = null; ;) {
       const page: TombstoneRow[] = await index.listTombstones({ beforeMs, after, limit: PAGE });
-      for (const { repo, digest } of page) {
+      for (const group of chunksOf(page.filter(({ repo }) => storage.storeOf(repo) === store))) {
         if (this.#context.signal.aborted) return;
-        if (storage.storeOf(repo) === store) await this.#isolated(repo, () => this.#removeBlob(repo, digest));
+        const gone = await this.#together(group, ({ repo, digest }) => this.#removeBlob(repo, digest));
+        const late = group.filter((_, at) => gone[at] === true);
+        this.lateness.note(late.map(({ sinceMs }) => clock.nowMs() - graceMs - sinceMs));
         await this.#context.pause();
       }
       const last = page.at(-1);
@@ -241,15 +309,17 @@ export class Sweep {
     }
   }
 
-  async #removeBlob(repo: RepoName, digest: Digest): Promise<void> {
-    const { storage, keeper, logger, audit } = this.#parts;
-    const sizeBytes = (await storage.repository(repo).statBlob(digest))?.sizeBytes ?? 0;
-    if (!(await keeper.garbage.collectBlob(repo, digest))) return;
+  /** Gives whether it is gone. */
+  async #removeBlob(repo: RepoName, digest: Digest): Promise<boolean> {
+    const { keeper, logger, audit } = this.#parts;
+    const sizeBytes = await keeper.garbage.collectBlob(repo, digest);
+    if (sizeBytes === null) return false;
     this.#report.blobs += 1;
     this.#report.freedBytes += sizeBytes;
     this.#touched.add(repo);
     logger.debug({ module: 'gc', repository: repo, digest }, 'blob removed');
     audit.removal({ module: 'gc', repository: repo, digest, reason: 'unreferenced blob' });
+    return true;
   }
 
   /** Removes uploads that nobody has written to for the delay; gives whether none is left. */

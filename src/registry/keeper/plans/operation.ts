@@ -94,6 +94,8 @@ export interface Plan {
   readonly foundBlobs: readonly BlobRow[];
   /** Files to remove once nothing names them any more. */
   readonly removedFiles: readonly Digest[];
+  /** The bytes of those files, where they were looked at. */
+  readonly freedBytes: number;
   /** What may be garbage afterwards. */
   readonly candidates: readonly { readonly what: Digest; readonly sinceMs: number }[];
   /** The repository goes as a whole; its batch holds nothing else that changes it. */
@@ -121,6 +123,7 @@ export const NO_CHANGE: Plan = {
   manifestBytes: null,
   foundBlobs: [],
   removedFiles: [],
+  freedBytes: 0,
   candidates: [],
   removesRepository: false,
   buried: [],
@@ -133,6 +136,8 @@ export const NO_CHANGE: Plan = {
 export interface OperationKeys {
   readonly reads: readonly string[];
   readonly writes: readonly string[];
+  /** What it changes in a way that does not matter to others who share it, and does to all else. */
+  readonly shares?: readonly string[];
 }
 
 /**
@@ -142,14 +147,17 @@ export interface OperationKeys {
 export class BatchChooser {
   #reads = new Set<string>();
   #writes = new Set<string>();
+  #shares = new Set<string>();
 
   /** Whether the operation may join; if not, nothing that touches its keys may join after it either. */
-  admit(keys: OperationKeys): boolean {
+  admit({ reads, writes, shares = [] }: OperationKeys): boolean {
     const free =
-      keys.writes.every((key) => !this.#writes.has(key) && !this.#reads.has(key)) &&
-      keys.reads.every((key) => !this.#writes.has(key));
-    for (const key of keys.reads) this.#reads.add(key);
-    for (const key of keys.writes) this.#writes.add(key);
+      writes.every((key) => !this.#writes.has(key) && !this.#shares.has(key) && !this.#reads.has(key)) &&
+      reads.every((key) => !this.#writes.has(key) && !this.#shares.has(key)) &&
+      shares.every((key) => !this.#writes.has(key) && !this.#reads.has(key));
+    for (const key of reads) this.#reads.add(key);
+    for (const key of writes) this.#writes.add(key);
+    for (const key of shares) this.#shares.add(key);
     return free;
   }
 }

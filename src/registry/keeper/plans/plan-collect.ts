@@ -132,7 +132,7 @@ export async function planCollectBlob(
   const stat = await store.statBlob(digest);
   // Another tool may have put the same blob here, and be about to name it in index.json.
   if (stat !== null && stat.modifiedMs !== tombstone.modifiedMs) return NO_CHANGE;
-  return { ...NO_CHANGE, removedFiles: [digest] };
+  return { ...NO_CHANGE, removedFiles: [digest], freedBytes: stat?.sizeBytes ?? 0 };
 }
 
 /** Removes a repository that names nothing and holds nothing, if its index.json is old enough. */

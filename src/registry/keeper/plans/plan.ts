@@ -90,7 +90,8 @@ async function planHeld(operation: HeldOperation, { index, store, history }: Pla
 
 /**
  * Stands for all that the adopted children of an index refer to (see `adoptChild`), which nobody knows before they
- * are read: indexes read it, and what takes blobs away writes it.
+ * are read: indexes read it, and what takes blobs away writes it. Collections of garbage share it: what one takes away
+ * nothing needs, so no other depends on it.
  */
 const ADOPTED = 'adopted';
 
@@ -129,6 +130,10 @@ async function keysOfUpkeep(operation: Upkeep, repo: RepoName, index: IndexWrite
     }
     case 'pruneDead':
     case 'collectManifest':
+      return { ...(await manifestKeys(operation.digest, repo, index)), shares: [ADOPTED] };
+    case 'buryBlob':
+    case 'collectBlob':
+      return { reads: [], writes: [operation.digest], shares: [ADOPTED] };
     case 'purgeChild':
       return keysOfManifest(operation.digest, repo, index);
     case 'removeEmpty':
@@ -139,15 +144,20 @@ async function keysOfUpkeep(operation: Upkeep, repo: RepoName, index: IndexWrite
   }
 }
 
-/** What goes with a manifest that is removed, and its subject, which decides whether it may be. */
 async function keysOfManifest(digest: Digest, repo: RepoName, index: IndexWriter): Promise<OperationKeys> {
+  const { reads, writes } = await manifestKeys(digest, repo, index);
+  return { reads, writes: [...writes, ADOPTED] };
+}
+
+/** What goes with a manifest that is removed, and its subject, which decides whether it may be. */
+async function manifestKeys(digest: Digest, repo: RepoName, index: IndexWriter): Promise<OperationKeys> {
   const subject = await index.findSubject(repo, digest);
   const held = await index.findEntries(repo, { kind: 'digest', digest });
   const tags = held.flatMap((entry) => (entry.tag === null ? [] : [`tag ${entry.tag}`]));
   const family = await withDescendants(repo, digest, index);
   return {
     reads: subject === null ? [LAYOUT] : [subject, LAYOUT],
-    writes: [...family, ...tags, ADOPTED],
+    writes: [...family, ...tags],
   };
 }
 

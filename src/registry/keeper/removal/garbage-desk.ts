@@ -1,3 +1,4 @@
+import { JoinedCalls } from '#lib/joined-calls';
 import { HELD_SINCE_MS, WHOLE_REPOSITORY } from '#metadata';
 import type { IndexWriter } from '#metadata';
 import type { Digest } from '#oci/digest';
@@ -26,9 +27,17 @@ export interface GarbageParts {
 /** What a sweep asks to be removed: each time decided anew, when its turn comes, against what is there then. */
 export class GarbageDesk {
   #parts: GarbageParts;
+  /** Blobs whose tombstones go; those of one change go in one transaction. */
+  #dug: JoinedCalls<{ readonly repo: RepoName; readonly digest: Digest }>;
 
   constructor(parts: GarbageParts) {
     this.#parts = parts;
+    this.#dug = new JoinedCalls(async (dug) => {
+      for (const [repo, blobs] of Map.groupBy(dug, (blob) => blob.repo)) {
+        const digests = blobs.map(({ digest }) => digest);
+        await parts.index.removeTombstones(repo, digests);
+      }
+    });
   }
 
   /** Removes a manifest that is garbage, if it is so still when its turn comes; gives whether it is gone. */
@@ -63,18 +72,23 @@ export class GarbageDesk {
     });
   }
 
-  /** Removes the bytes of a buried blob, if nothing needs it; gives whether it is gone. */
-  collectBlob(repo: RepoName, digest: Digest): Promise<boolean> {
+  /**
+   * Removes the bytes of a buried blob, if nothing needs it; gives how many they were, `null` when it is not gone. To
+   * be asked for several at once, which go in one change.
+   */
+  collectBlob(repo: RepoName, digest: Digest): Promise<number | null> {
     return this.#parts.changes.onBlob(repo, digest, async () => {
-      await this.#parts.changes.change(repo, { kind: 'collectBlob', digest });
-      // Held meanwhile: it stays, and stays absent.
-      const tombstone = await this.#parts.index.findTombstone(repo, digest);
-      if (tombstone?.sinceMs === HELD_SINCE_MS) return false;
-      const gone = (await this.#parts.storage.repository(repo).statBlob(digest)) === null;
-      // Needed, or written again: to be judged anew.
-      if (!gone) await this.#parts.noteBlob(repo, digest);
-      await this.#parts.index.removeTombstones(repo, [digest]);
-      return gone;
+      const plan = await this.#parts.changes.carryOut(repo, { kind: 'collectBlob', digest });
+      const isGone = plan.removedFiles.includes(digest);
+      if (!isGone) {
+        // Held meanwhile: it stays, and stays absent.
+        const tombstone = await this.#parts.index.findTombstone(repo, digest);
+        if (tombstone?.sinceMs === HELD_SINCE_MS) return null;
+        // Needed, or written again: to be judged anew.
+        await this.#parts.noteBlob(repo, digest);
+      }
+      await this.#dug.run({ repo, digest });
+      return isGone ? plan.freedBytes : null;
     });
   }
 
