@@ -39,6 +39,8 @@ export interface Job {
   againMs?(): number | null;
   /** One line about the round that has just ended, for logs and `zot tasks`. */
   summary?(): string;
+  /** How far it is behind, from 0 (not at all) to 1: its share of the time grows with it. Asked at each pause. */
+  urgency?(): number;
   /** Whether its tasks are told to end when it is taken out or replaced, instead of being awaited to their end. */
   readonly interruptible?: boolean;
   /** Whether a task is asked for only when the one before has ended. */
@@ -99,7 +101,7 @@ class JobState {
     this.job = job;
     this.dueMs = dueMs;
     const signal = AbortSignal.any([context.signal, this.abort.signal]);
-    this.context = { signal, pause: () => context.pace.pause(signal) };
+    this.context = { signal, pause: () => context.pace.pause(signal, job.urgency?.()) };
   }
 
   get weight(): number {

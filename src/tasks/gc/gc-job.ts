@@ -19,11 +19,13 @@ export function gcJob(parts: SweepParts, onReport: (report: SweepReport) => void
   const place = store.route === '' ? 'the default store' : store.route;
   let report = emptyReport();
   let againMs = Infinity;
+  let running: Sweep | null = null;
   /** When the next sweep is due, by the time that this process runs; before that, only marked blobs are removed. */
   let sweepDueMs = 0;
 
   async function collect(context: TaskContext): Promise<void> {
     const sweep = new Sweep(parts, context, report);
+    running = sweep;
     logger.info({ module: 'gc' }, `executing gc of orphaned blobs for ${place}`);
     try {
       const isDue = clock.runningMs >= sweepDueMs;
@@ -32,11 +34,16 @@ export function gcJob(parts: SweepParts, onReport: (report: SweepReport) => void
       if (isDue) sweepDueMs = intervalMs > 0 ? clock.runningMs + intervalMs : Infinity;
       againMs = Math.min((await sweep.waitMs()) ?? Infinity, sweepDueMs - clock.runningMs);
       if (report.blobs > 0) logger.info({ module: 'gc', count: report.blobs }, 'garbage collected blobs');
+      report.behindMs = sweep.lateness.behindMs;
+      if (report.behindMs > 0)
+        logger.warn({ module: 'gc', behindMs: report.behindMs }, `gc is behind in ${place}`);
       logger.info({ module: 'gc', ...report }, `gc successfully completed for ${place}`);
       onReport(report);
     } catch (error) {
       logger.error({ module: 'gc', error }, `gc unsuccessfully completed for ${place}`);
       throw error;
+    } finally {
+      running = null;
     }
   }
 
@@ -51,12 +58,14 @@ export function gcJob(parts: SweepParts, onReport: (report: SweepReport) => void
       yield { name, run: collect };
     },
     againMs: () => againMs,
+    urgency: () => running?.lateness.degree ?? 0,
     summary: () => describe(report),
   };
 }
 
 function describe(report: SweepReport): string {
-  const { tags, manifests, blobs, freedBytes, uploads, repositories } = report;
+  const { tags, manifests, blobs, freedBytes, uploads, repositories, behindMs } = report;
   const contents = `${tags} tags, ${manifests} manifests, ${blobs} blobs`;
-  return `${contents}, ${uploads} uploads, ${repositories} repositories removed, ${freedBytes} bytes freed`;
+  const behind = behindMs > 0 ? `, ${Math.ceil(behindMs / 1000)} s behind` : '';
+  return `${contents}, ${uploads} uploads, ${repositories} repositories removed, ${freedBytes} bytes freed${behind}`;
 }

@@ -37,6 +37,8 @@ export interface SweepReport {
   buried: number;
   /** What could not be judged or removed, and is tried again by the next sweep. */
   failed: number;
+  /** How far collection was behind at worst, milliseconds beyond what is in the course of things; 0: it keeps up. */
+  behindMs: number;
 }
 
 export function emptyReport(): SweepReport {
@@ -49,5 +51,6 @@ export function emptyReport(): SweepReport {
     repositories: 0,
     buried: 0,
     failed: 0,
+    behindMs: 0,
   };
 }

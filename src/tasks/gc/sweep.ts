@@ -36,11 +36,10 @@ const REMOVALS: Readonly<Record<GarbageReason, string>> = {
   staleManifestPrune: 'removed the name of a manifest that is gone',
 };
 
-/**
- * What is to come of a candidate: nothing more (`done`), another look by a later sweep, or a change, which gives
- * whether that is all.
- */
-type Verdict = 'done' | 'later' | (() => Promise<boolean>);
+/** What came of a candidate: nothing more is to come, it was changed and noted again, or a later sweep looks again. */
+type End = 'done' | 'again' | 'later';
+/** As far as looking at it says, or what is to be changed. */
+type Verdict = 'done' | 'later' | (() => Promise<End>);
 
 /** One sweep, with what its steps share. */
 export class Sweep {
@@ -143,14 +142,17 @@ export class Sweep {
    */
   async #judgeGroup(group: readonly CandidateRow[]): Promise<void> {
     const verdicts = await this.#together(group, (candidate) => this.#judge(candidate));
-    await this.#forget(group.filter((_, at) => verdicts[at] === 'done'));
+    const done = group.filter((_, at) => verdicts[at] === 'done');
+    await this.#forget(done);
     const changes = group.flatMap((candidate, at) => {
       const verdict = verdicts[at];
       return typeof verdict === 'function' ? [{ candidate, repo: candidate.repo, change: verdict }] : [];
     });
     const ends = await this.#together(changes, ({ change }) => change());
-    await this.#forget(changes.flatMap(({ candidate }, at) => (ends[at] === true ? [candidate] : [])));
-    const dealtWith = group.filter((_, at) => verdicts[at] !== 'later' && verdicts[at] !== null);
+    const ended = (how: End): CandidateRow[] =>
+      changes.filter((_, at) => ends[at] === how).map(({ candidate }) => candidate);
+    await this.#forget(ended('done'));
+    const dealtWith = [...done, ...ended('done'), ...ended('again')];
     this.lateness.note(dealtWith.map((candidate) => this.#lateMs(candidate)));
   }
 
@@ -199,9 +201,9 @@ export class Sweep {
     return this.#judgeDigest(repo, what, sinceMs);
   }
 
-  async #noteWhole(repo: RepoName): Promise<boolean> {
+  async #noteWhole(repo: RepoName): Promise<End> {
     this.#touched.add(repo);
-    return noteAll(repo, this.#parts, this.#context);
+    return (await noteAll(repo, this.#parts, this.#context)) ? 'done' : 'later';
   }
 
   /** A manifest or blob that is not old enough is looked at again. */
@@ -232,21 +234,20 @@ export class Sweep {
     if (isKept === null) return 'later';
     return async () => {
       const garbage = { digest, rules, sinceMs, isKept };
-      if (settings.dryRun || (await keeper.garbage.collectManifest(repo, garbage))) {
-        this.#noteManifest(repo, digest, reason);
-        this.#report.manifests += 1;
-      }
-      // It is noted again, as a blob of that age.
-      return false;
+      if (!settings.dryRun && !(await keeper.garbage.collectManifest(repo, garbage))) return 'later';
+      this.#noteManifest(repo, digest, reason);
+      this.#report.manifests += 1;
+      // As a blob of that age.
+      return 'again';
     };
   }
 
-  async #pruneDead(repo: RepoName, digest: Digest): Promise<boolean> {
+  async #pruneDead(repo: RepoName, digest: Digest): Promise<End> {
     const { keeper, settings } = this.#parts;
-    if (!settings.dryRun && !(await keeper.garbage.pruneDead(repo, digest))) return false;
+    if (!settings.dryRun && !(await keeper.garbage.pruneDead(repo, digest))) return 'later';
     this.#noteManifest(repo, digest, 'staleManifestPrune');
     this.#report.manifests += 1;
-    return true;
+    return 'done';
   }
 
   async #judgeBlob(repo: RepoName, digest: Digest, sinceMs: number): Promise<Verdict> {
@@ -265,9 +266,9 @@ export class Sweep {
     return () => this.#bury({ repo, what: digest, sinceMs }, isHeld);
   }
 
-  async #forgetBlob(repo: RepoName, digest: Digest): Promise<boolean> {
+  async #forgetBlob(repo: RepoName, digest: Digest): Promise<'done'> {
     await this.#parts.keeper.garbage.forgetBlob(repo, digest);
-    return true;
+    return 'done';
   }
 
   #wouldRemove(repo: RepoName, digest: Digest, sizeBytes: number): Verdict {
@@ -281,11 +282,11 @@ export class Sweep {
   async #bury(
     { repo, what, sinceMs }: CandidateRow & { readonly what: Digest },
     isHeld: boolean,
-  ): Promise<boolean> {
-    if (!(await this.#parts.keeper.garbage.buryBlob(repo, what, sinceMs))) return false;
+  ): Promise<End> {
+    if (!(await this.#parts.keeper.garbage.buryBlob(repo, what, sinceMs))) return 'later';
     // Absent from now on; its bytes wait until nobody holds it.
     if (!isHeld) this.#report.buried += 1;
-    return true;
+    return 'done';
   }
 
   async #removeBuried(): Promise<void> {
@@ -322,8 +323,8 @@ export class Sweep {
     return true;
   }
 
-  /** Removes uploads that nobody has written to for the delay; gives whether none is left. */
-  async #removeUploads(repo: RepoName): Promise<boolean> {
+  /** Removes uploads that nobody has written to for the delay; done when none is left. */
+  async #removeUploads(repo: RepoName): Promise<End> {
     const { storage, keeper, settings, clock, audit } = this.#parts;
     const isOld = (modifiedMs: number): boolean => {
       const ageMs = clock.ageMs(modifiedMs);
@@ -332,7 +333,7 @@ export class Sweep {
     let left = 0;
     const store = storage.repository(repo);
     for await (const id of store.listUploads()) {
-      if (this.#context.signal.aborted) return false;
+      if (this.#context.signal.aborted) return 'later';
       let gone: boolean;
       if (settings.dryRun) gone = isOld((await store.statUpload(id))?.modifiedMs ?? Infinity);
       else gone = await keeper.garbage.collectUpload({ repo, id }, isOld);
@@ -343,7 +344,7 @@ export class Sweep {
       await this.#context.pause();
     }
     this.#touched.add(repo);
-    return left === 0;
+    return left === 0 ? 'done' : 'later';
   }
 
   async #removeIfEmpty(repo: RepoName): Promise<void> {

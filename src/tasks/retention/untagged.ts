@@ -1,8 +1,10 @@
+import { KeyedLock } from '#lib/keyed-lock';
 import type { Logger } from '#lib/logger';
 import type { Digest } from '#oci/digest';
 import type { RepoName } from '#oci/repo-name';
 import { garbageReason } from '#registry';
 import type { LocalKeeper, RepositoryWatch } from '#registry';
+import { TOGETHER } from '../gc/groups.ts';
 import type { SweepClock } from '../gc/sweep-clock.ts';
 import type { TaskContext } from '../scheduler.ts';
 import { entriesOf, factsOf } from './facts.ts';
@@ -24,8 +26,11 @@ interface View {
   readonly group: KeepGroup;
 }
 
-/** Repositories whose manifests are compared with each other at the same time. */
-const VIEWS_MAX = 32;
+/**
+ * Repositories whose manifests are compared with each other at the same time: those of all that is judged together, of
+ * which each must still hear what happens when its turn comes.
+ */
+const VIEWS_MAX = TOGETHER;
 
 /** Says whether a rule no longer wants a manifest to go, when its turn comes. */
 export type KeptMeanwhile = () => Promise<boolean>;
@@ -39,7 +44,10 @@ const NEVER: KeptMeanwhile = async () => false;
 export class UntaggedRetention {
   readonly #parts: UntaggedParts;
   readonly #context: TaskContext;
+  /** The one that was asked for last is at the end. */
   readonly #views = new Map<RepoName, View>();
+  /** Views are made one after another. */
+  readonly #turns = new KeyedLock();
 
   constructor(parts: UntaggedParts, context: TaskContext) {
     this.#parts = parts;
@@ -51,7 +59,7 @@ export class UntaggedRetention {
     const { logger, settings } = this.#parts;
     const rules = settings.retention.policyOf(repo)?.keepUntagged ?? null;
     if (rules === null) return NEVER;
-    const { watch, group } = await this.#view(repo, rules);
+    const { watch, group } = await this.#turns.run('', () => this.#view(repo, rules));
     const facts = await factsOf(this.#parts, repo, { name: digest, digest });
     const [rule = null] = group.keptBy(facts);
     logUntagged({ logger, repo, dryRun: settings.dryRun }, facts, rule);
@@ -68,7 +76,11 @@ export class UntaggedRetention {
   /** What is compared in a repository, made again when something left it. */
   async #view(repo: RepoName, rules: KeepRules): Promise<View> {
     const known = this.#views.get(repo);
-    if (known !== undefined && !known.watch.isOvertaken) return known;
+    if (known !== undefined && !known.watch.isOvertaken) {
+      this.#views.delete(repo);
+      this.#views.set(repo, known);
+      return known;
+    }
     this.#drop(repo);
     const [oldest] = this.#views.keys();
     if (oldest !== undefined && this.#views.size >= VIEWS_MAX) this.#drop(oldest);
