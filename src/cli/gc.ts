@@ -19,6 +19,7 @@ interface GcResult {
     readonly buried: number;
     readonly freedBytes: number;
     readonly uploads: number;
+    readonly behindMs: number;
   }[];
 }
 
@@ -31,11 +32,12 @@ export function gcCommand(args: GcArguments, io: CommandIo): Promise<number> {
 function render(value: unknown): string {
   const { dryRun, stores } = value as GcResult;
   const would = dryRun ? 'would remove' : 'removed';
-  const lines = stores.map(({ store, tags, manifests, blobs, freedBytes, uploads, buried }) => {
+  const lines = stores.map(({ store, tags, manifests, blobs, freedBytes, uploads, buried, behindMs }) => {
     const later = !dryRun && buried > blobs ? `; ${buried} more blobs go when their grace is over` : '';
     const bytes = byteSize(freedBytes);
     const what = `${tags} tags, ${manifests} manifests, ${blobs} blobs (${bytes}), ${uploads} uploads`;
-    return `${store}: ${would} ${what}${later}\n`;
+    const behind = behindMs > 0 ? `; collection is ${Math.ceil(behindMs / 1000)} s behind` : '';
+    return `${store}: ${would} ${what}${later}${behind}\n`;
   });
   return lines.join('');
 }

@@ -4,11 +4,12 @@ import fc from 'fast-check';
 import { BatchChooser, type OperationKeys } from './operation.ts';
 
 const keys = fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { maxLength: 3 });
-const operations = fc.array(fc.record({ reads: keys, writes: keys }), { maxLength: 12 });
+const operations = fc.array(fc.record({ reads: keys, writes: keys, shares: keys }), { maxLength: 12 });
 
 function touch(one: OperationKeys, other: OperationKeys): boolean {
   const changes = (first: OperationKeys, second: OperationKeys): boolean =>
-    first.writes.some((key) => second.writes.includes(key) || second.reads.includes(key));
+    first.writes.some((key) => [second.reads, second.writes, second.shares].flat().includes(key)) ||
+    (first.shares ?? []).some((key) => second.reads.includes(key));
   return changes(one, other) || changes(other, one);
 }
 
@@ -60,4 +61,9 @@ test('the first of a queue is always admitted, and readers of one key go togethe
     [1, 2, 3].map(() => chooser.admit({ reads: ['a'], writes: [] })),
     [true, true, true],
   );
+});
+
+test('operations that share what they change stand in one batch', () => {
+  const sharing = ['a', 'b'].map((key) => ({ reads: [], writes: [key], shares: ['all'] }));
+  assert.deepEqual(batchesOf(sharing), [sharing]);
 });
