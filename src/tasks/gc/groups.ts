@@ -5,7 +5,7 @@ import type { CandidateRow } from '#metadata';
  * So many are dealt with together: what they change in one repository is one change of it, and they are done within a
  * slice of background work.
  */
-export const TOGETHER = 32;
+export const TOGETHER = 16;
 
 /** Candidates in their order, those of blobs and manifests together; what stands for more than itself is alone. */
 export function groupsOf(page: readonly CandidateRow[]): CandidateRow[][] {
