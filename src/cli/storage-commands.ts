@@ -86,7 +86,7 @@ const tag: Command = {
   flags: [
     { name: 'digest', value: 'digest', help: 'restore: the manifest that the tag is to name.' },
     { name: 'at', value: 'time', help: 'restore: what it named at this time (2026-01-31T09:00:00Z).' },
-    { name: 'yes', help: 'purge: do not ask.' },
+    { name: 'yes', short: 'y', help: 'purge: do not ask.' },
     json,
   ],
   examples: [

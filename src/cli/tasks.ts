@@ -40,7 +40,8 @@ function describe(job: JobStatus): string {
   if (job.last !== null) {
     const { startedMs, elapsedMs, tasks, failed, summary } = job.last;
     const outcome = failed === 0 ? 'no failures' : `${failed} failed`;
-    lines.push(`  last: ${new Date(startedMs).toISOString()}, ${elapsedMs} ms, ${tasks} tasks, ${outcome}`);
+    const count = tasks === 1 ? '1 task' : `${tasks} tasks`;
+    lines.push(`  last: ${new Date(startedMs).toISOString()}, ${elapsedMs} ms, ${count}, ${outcome}`);
     if (summary !== '') lines.push(`  ${summary}`);
   }
   return `${lines.join('\n')}\n`;

@@ -118,7 +118,7 @@ test('the same works on a folder that nobody serves', { timeout: 60_000 }, async
   const restored = await told<{ digest: string }>('restore', root, 'app:v1');
   assert.equal(restored.digest, two.manifest.digest);
   await told('restore', root, 'app:v1', '--digest', one.manifest.digest);
-  const purged = await told<{ digest: string }>('purge', root, `app@${two.manifest.digest}`, '--yes');
+  const purged = await told<{ digest: string }>('purge', root, `app@${two.manifest.digest}`, '-y');
   assert.equal(purged.digest, two.manifest.digest);
   const again = await startServer({ root, config: { storage: { undo: '1h' } } });
   try {
