@@ -5,6 +5,7 @@ import { STATUS_CODES } from 'node:http';
 import { RegistryError } from '#oci/errors';
 import type { Logger } from '#lib/logger';
 import { addressOf } from './access-log.ts';
+import type { RawRequest } from './body.ts';
 import { problemBody, problemOf } from './problem.ts';
 import { SECURITY_HEADERS } from './security-headers.ts';
 
@@ -33,6 +34,19 @@ export function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket, lo
   socket.end(answerText(status, message, isHead(error)));
   const timer = setTimeout(() => socket.destroy(), LINGER_MS);
   socket.once('close', () => clearTimeout(timer));
+}
+
+/**
+ * Whether a request names several hosts: Node keeps the first, a proxy before us may have gone by another
+ * (RFC 9112 section 3.2: to be refused).
+ */
+export function namesSeveralHosts({ rawHeaders }: RawRequest): boolean {
+  let hosts = 0;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at];
+    if (name?.length === 4 && name.toLowerCase() === 'host') hosts += 1;
+  }
+  return hosts > 1;
 }
 
 /** An answer that is half sent must not be mixed with another. Node keeps the one under way at this name. */

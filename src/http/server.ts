@@ -10,6 +10,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { NO_AUDIT } from '#lib/audit-log';
 import type { AuditLog } from '#lib/audit-log';
 import type { Logger } from '#lib/logger';
+import { RegistryError } from '#oci/errors';
 import { beginCourse, logRequest } from './access-log.ts';
 import { auditRequest } from './audit.ts';
 import { hasBody, isAwaitingContinue } from './body.ts';
@@ -17,7 +18,7 @@ import type { Services } from './context.ts';
 import { JSON_TYPE, sendJson } from './context.ts';
 import { answerPreflight, corsHeaders, methodsByUrl } from './cors.ts';
 import { delayRefusal } from './fail-delay.ts';
-import { refuseMalformed } from './malformed.ts';
+import { namesSeveralHosts, refuseMalformed } from './malformed.ts';
 import { createNodeServer } from './node-server.ts';
 import { authorize, isOpenTo } from './pipeline.ts';
 import { problemBody, problemOf } from './problem.ts';
@@ -123,6 +124,8 @@ function addHooks(app: FastifyInstance, begin: Beginning, options: ServerOptions
   app.addHook('onRequest', (request, reply, done) => {
     begin(request, reply);
     const proceed = (): void => {
+      if (namesSeveralHosts(request.raw))
+        return done(new RegistryError('REQUEST_INVALID', { message: 'there is more than one Host header' }));
       const clean = cleanedUrl(request.originalUrl);
       if (clean === null) done();
       else reply.code(301).header('location', clean).send();

@@ -96,6 +96,15 @@ test('HTTP/1.1 without a Host is refused; HTTP/1.0 needs none', async () => {
   assert.match(await exchange(served.port, 'GET /v2/ HTTP/1.0\r\n\r\n'), /^HTTP\/1\.1 200 /);
 });
 
+test('several hosts are refused, on every route and without one', async () => {
+  for (const line of ['GET /v2/', 'GET /livez', 'PUT /v2/m/manifests/v1', 'GET /nowhere']) {
+    for (const more of ['Host: other', 'HOST: registry', 'host:']) {
+      const data = headOf(line, more, 'Content-Length: 0', 'Connection: close');
+      assert.equal(await refusedWith(data), 400, data);
+    }
+  }
+});
+
 test('malformed requests are noted in the log', async () => {
   await refusedWith('nonsense\r\n\r\n');
   const lines = await served.logLines();
