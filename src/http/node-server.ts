@@ -25,6 +25,8 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 const KEEP_ALIVE_MS = 120_000;
 const CONNECTIONS_MAX = 20_000;
+/** Requests of one connection that may wait behind the one at work; no client of today sends any. */
+const WAITING_MAX = 256;
 /** HTTP/2 windows: Node's 64 KiB hold an upload to one window a round trip. */
 const H2_STREAM_WINDOW_BYTES = 4 * 1024 * 1024;
 const H2_SESSION_WINDOW_BYTES = 16 * 1024 * 1024;
@@ -49,7 +51,8 @@ export function createNodeServer(options: NodeServerOptions, handler: RequestHan
   server.setTimeout(options.idleMs);
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
     watchSilence(request, response, options.idleMs);
-    handler(request, response);
+    if (response.socket === null) inTurn(request, response, handler);
+    else handler(request, response);
   };
   server.on('request', answer);
   // The client is asked for its body only when a handler wants it.
@@ -107,6 +110,26 @@ function withCloseAll(server: Http2SecureServer): Server {
   };
   // With HTTP/1.1 allowed and this method its interface is a superset of what the framework needs.
   return Object.assign(server, { closeAllConnections }) as unknown as Server;
+}
+
+/** Requests that wait behind an answer: for each connection, how many. */
+const waiting = new WeakMap<Socket, number>();
+
+/**
+ * A request that was sent before the answer to the one in front of it was: it has no socket yet (HTTP/1.1 pipelining).
+ * Its answer has to wait anyway, and its work does too: a thousand requests fit into one packet, and a client that
+ * reads none of their answers would make us hold them all. `socket` comes when its turn does, and never when the
+ * client leaves before.
+ */
+function inTurn(request: IncomingMessage, response: ServerResponse, handler: RequestHandler): void {
+  const { socket } = request;
+  const count = (waiting.get(socket) ?? 0) + 1;
+  waiting.set(socket, count);
+  if (count > WAITING_MAX) return void socket.destroy();
+  response.once('socket', () => {
+    waiting.set(socket, (waiting.get(socket) ?? 1) - 1);
+    handler(request, response);
+  });
 }
 
 /** Cuts off a client that does not take its answer. */

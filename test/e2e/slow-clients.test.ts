@@ -3,7 +3,7 @@ import { after, before, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import { contentOf, digestOf, expectStatus, imageOf, pushBlob, startUpload } from './support/content.ts';
 import { filesBelow } from './support/folder.ts';
-import { headOf, RawConnection } from './support/raw.ts';
+import { exchange, headOf, RawConnection } from './support/raw.ts';
 import { serveRegistry, type Served } from './support/served.ts';
 
 const IDLE_MS = 300;
@@ -127,6 +127,23 @@ test('a pipelined request does not hide an answer that nobody reads', async () =
   await served.accessLines(target);
   connection.resumeReading();
   await connection.waitForEnd();
+});
+
+test('requests that are sent ahead wait their turn, and no more of them than a client may send', async () => {
+  const target = `/v2/big/blobs/${big.digest}?ahead`;
+  const connection = await RawConnection.open(served.port);
+  connection.stopReading();
+  connection.send(headOf(`GET ${target}`) + headOf('GET /v2/?behind').repeat(20));
+  await served.accessLines(target);
+  const behind = (await served.logLines()).filter((line) => line.path === '/v2/?behind');
+  assert.deepEqual(behind, [], 'nothing is done for an answer that cannot be sent');
+  connection.resumeReading();
+  await connection.waitForEnd();
+  const inTurn = headOf('GET /v2/?in-turn');
+  const few = await exchange(served.port, inTurn.repeat(100) + headOf('GET /v2/', 'Connection: close'));
+  assert.equal(few.match(/^HTTP\/1\.1 200 /gm)?.length, 101);
+  const many = await exchange(served.port, inTurn.repeat(2000));
+  assert.ok((many.match(/^HTTP\/1\.1 200 /gm)?.length ?? 0) < 2000);
 });
 
 test('a server that is slow itself cuts nobody off', async () => {
