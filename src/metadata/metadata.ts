@@ -68,7 +68,7 @@ export type {
   Records,
 } from './records-contract.ts';
 export type { RepositoryMove, RepositoryMoves } from './repository-changes-contract.ts';
-export { heldByZot, lockFolder } from './sqlite/folder-lock.ts';
+export { IN_USE, heldByZot, lockFolder } from './sqlite/folder-lock.ts';
 export type { FolderLock } from './sqlite/folder-lock.ts';
 
 const INDEX_FILE = 'index.db';

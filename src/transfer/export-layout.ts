@@ -1,6 +1,6 @@
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
+import type { FolderLock } from '#metadata';
 import { RegistryError } from '#oci/errors';
 import type { RepoName } from '#oci/repo-name';
 import { ArchiveSink } from './archive-sink.ts';
@@ -11,7 +11,7 @@ import { ExportWalk } from './export-walk.ts';
 import { FolderSink } from './folder-sink.ts';
 import { layoutAt } from './layout-folder.ts';
 import { TransferRefusal, printable } from './refusal.ts';
-import { requireUnserved } from './served-target.ts';
+import { claimTarget, enterBelow, requireUnserved } from './served-target.ts';
 import { isOfContent } from './take-roots.ts';
 import type { Tally } from './tally.ts';
 import type { ByteSink } from './tar-writer.ts';
@@ -39,10 +39,28 @@ export async function exportLayouts(parts: ExportParts, order: ExportOrder, tall
     return writeWhole(target, (write) => toArchive(parts, order, { tally, write }));
   requireUnserved(target);
   const [only, second] = selections === 'all' ? [] : selections;
-  if (only !== undefined && second === undefined) return toFolder(parts, { ...order, tally }, only, target);
+  if (only !== undefined && second === undefined) {
+    const claimed = { folder: target, begin: claimTarget };
+    return toFolder(parts, { ...order, tally }, only, claimed);
+  }
+  const lock = claimTarget(target);
+  try {
+    await toFolders(parts, { ...order, tally }, target);
+  } finally {
+    lock?.release();
+  }
+}
+
+async function toFolders(
+  parts: ExportParts,
+  order: ExportOrder & { readonly tally: Tally },
+  target: string,
+): Promise<void> {
+  const { selections, tally } = order;
   for await (const selection of eachOf(parts, selections)) {
     const { repo } = selection;
-    await toFolder(parts, { ...order, tally }, selection, join(target, repo)).catch((error: unknown) => {
+    const entered = { folder: join(target, repo), begin: enterBelow };
+    await toFolder(parts, order, selection, entered).catch((error: unknown) => {
       if (selections !== 'all' || !isOfOne(error)) throw error;
       // A repository that is not known any more was deleted since it was listed.
       if (!(error instanceof RegistryError)) tally.skip(repo, printable(error.message));
@@ -73,20 +91,19 @@ async function toFolder(
   parts: ExportParts,
   { tally, referrers }: { readonly tally: Tally; readonly referrers: boolean },
   selection: Selection,
-  folder: string,
+  { folder, begin }: { readonly folder: string; readonly begin: (folder: string) => FolderLock | null },
 ): Promise<void> {
   tally.at = selection.repo;
   const entries = await selectEntries(parts, selection);
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-    throw new TransferRefusal(
-      `${folder} cannot be made: ${error instanceof Error ? error.message : String(error)}`,
-      { cause: error },
-    );
-  });
-  const sink = new FolderSink(layoutAt(folder), tally);
-  await sink.begin();
-  const walk = new ExportWalk({ ...parts, tally, sink, referrers }, selection.repo);
-  await sink.finish(await walk.carry(entries));
+  const lock = begin(folder);
+  try {
+    const sink = new FolderSink(layoutAt(folder), tally);
+    await sink.begin();
+    const walk = new ExportWalk({ ...parts, tally, sink, referrers }, selection.repo);
+    await sink.finish(await walk.carry(entries));
+  } finally {
+    lock?.release();
+  }
 }
 
 async function toArchive(

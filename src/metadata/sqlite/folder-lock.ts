@@ -6,6 +6,9 @@ export interface FolderLock {
   release(): void;
 }
 
+/** What is said of a folder that another process has. */
+export const IN_USE = 'another process of this registry serves it';
+
 /** Kept here, so that a lock that nobody looks at is not given back as garbage. */
 const heldLocks = new Set<DatabaseSync>();
 
@@ -30,7 +33,7 @@ export function lockFolder(folder: string): FolderLock | string {
   } catch (error) {
     db?.close();
     const reason = error instanceof Error ? error.message : String(error);
-    return /locked|busy/i.test(reason) ? 'another process of this registry serves it' : reason;
+    return /locked|busy/i.test(reason) ? IN_USE : reason;
   }
 }
 
