@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
-import { open, readFile, rename, writeFile } from 'node:fs/promises';
+import { open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { digestHex, digestOf, parseDigest } from '#oci/digest';
 import type { Digest } from '#oci/digest';
@@ -11,6 +10,7 @@ import { versionOf } from '#registry';
 import { LocalDriver } from '#storage';
 import { ReadRate, ScrubPass, freshState } from '#tasks';
 import type { ScrubParts } from '#tasks';
+import { eventually } from '../../support/eventually.ts';
 import { REPOS } from '../gc/actor.ts';
 import { CollectedRegistry } from '../gc/collected-registry.ts';
 import { BLOBS, PIECES } from '../gc/model.ts';
@@ -19,6 +19,8 @@ export const CONTENTS: readonly { readonly digest: Digest; readonly bytes: Buffe
   ...BLOBS,
   ...PIECES.map(({ manifest }) => manifest),
 ].map(({ digest, bytes }) => ({ digest: parseDigest(digest), bytes }));
+
+const PATIENCE_MS = 20_000;
 
 /** What the disk holds under a name, whatever the registry knows of it. */
 export type Truth = 'sound' | 'rotten' | 'gone';
@@ -53,6 +55,22 @@ export class RottingRegistry {
     } finally {
       await handle.close();
     }
+  }
+
+  /** Lets one of the contents that stand in a repository rot. */
+  async rotAny(repo: RepoName, at: number, share: number): Promise<void> {
+    const there: Digest[] = [];
+    for (const { digest } of CONTENTS) if ((await this.truthOf(repo, digest)) !== 'gone') there.push(digest);
+    const digest = there[at % there.length];
+    if (digest !== undefined) await this.rot(repo, digest, share);
+  }
+
+  /** The file that all repositories have the content in; `null` where it is not one. */
+  async oneFile(digest: Digest): Promise<number | null> {
+    const stats = REPOS.map((repo) => stat(this.#fileOf(repo, digest)).catch(() => null));
+    const files = new Set((await Promise.all(stats)).map((found) => found?.ino));
+    const [file] = files;
+    return files.size === 1 && file !== undefined ? file : null;
   }
 
   /** Puts the right bytes there beside the registry, as another tool does: in another file, by a rename. */
@@ -118,10 +136,9 @@ export class RottingRegistry {
   /** Waits until all copies of a content whose damage was known are good, which is so some time after its push. */
   async requireMended(repos: readonly RepoName[], digest: Digest): Promise<void> {
     for (const repo of repos) {
-      for (let turn = 0; (await this.collected.opened.index.findDamage(repo, digest)) !== null; turn += 1) {
-        assert.ok(turn < 2000, `a push did not mend ${digest} in ${repo}`);
-        await nextTurn();
-      }
+      const isMended = async (): Promise<boolean> =>
+        (await this.collected.opened.index.findDamage(repo, digest)) === null;
+      await eventually(isMended, PATIENCE_MS, `a push mends ${digest} in ${repo}`);
       assert.notEqual(await this.truthOf(repo, digest), 'rotten', `${digest} is called good in ${repo}`);
     }
   }
