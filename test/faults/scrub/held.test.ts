@@ -115,6 +115,16 @@ for (const dedupe of [false, true]) {
       await requireServed();
     });
 
+    test('is what mends another copy, a manifest too', async () => {
+      await push(MORE);
+      await hold();
+      await rotting.rot(MORE, MANIFEST, 0.5);
+      const { counts } = await rotting.scrub();
+      assert.deepEqual([counts.damaged, counts.mended], [1, 1]);
+      assert.equal(await rotting.truthOf(MORE, MANIFEST), 'sound');
+      await requireAbsent(MANIFEST);
+    });
+
     test('goes when its time is over, and its damage with it', async () => {
       await hold();
       await rotting.rot(APP, LAYER, 0.5);

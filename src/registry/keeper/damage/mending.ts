@@ -84,7 +84,10 @@ export class Mending {
     }
   }
 
-  /** Repositories with a copy in another file that is not known to be damaged; blobs first, then manifests. */
+  /**
+   * Repositories with a copy in another file that is not known to be damaged: blobs first, then what else has the file,
+   * a manifest, or what is garbage or held, and is kept until nobody can be mended from it any more.
+   */
   async *#copies(repo: RepoName, digest: Digest): AsyncIterable<RepoName> {
     const { index } = this.#parts;
     for (let after = ''; ;) {
@@ -96,14 +99,11 @@ export class Mending {
     }
     for (let after = ''; ;) {
       const page = await index.listKnownRepositories({ after, limit: PAGE });
-      for (const name of page) {
-        const manifest = await index.findManifest(name, { kind: 'digest', digest });
-        if (manifest !== null && (await this.#mayMend(name, repo, digest))) yield name;
-      }
+      for (const name of page) if (await this.#mayMend(name, repo, digest)) yield name;
       const last = page.at(-1);
       if (last === undefined) return;
       after = last;
-      // Look-ups alone wait for nothing: with many repositories nobody else would have a turn.
+      // With many repositories nobody else would have a turn.
       await nextTurn();
     }
   }
@@ -111,10 +111,9 @@ export class Mending {
   async #mayMend(source: RepoName, repo: RepoName, digest: Digest): Promise<boolean> {
     const { index, storage } = this.#parts;
     if (source === repo || (await index.findDamage(source, digest)) !== null) return false;
-    const [there, here] = await Promise.all(
-      [source, repo].map((name) => reachableStat(storage.repository(name), digest)),
-    );
-    if (there === undefined || there === null) return false;
+    const there = await reachableStat(storage.repository(source), digest);
+    if (there === null) return false;
+    const here = await reachableStat(storage.repository(repo), digest);
     const isSameFile = there.identity !== undefined && there.identity === here?.identity;
     return !(isSameFile && storage.shareStore(source, repo));
   }
