@@ -74,6 +74,7 @@ export class ReopeningIndex implements IndexReader {
   listReferrerDigests(...args: Parameters<IndexReader['listReferrerDigests']>): Promise<Digest[]> {
     return this.#index.listReferrerDigests(...args);
   }
+
   listReferrers(...args: Parameters<IndexReader['listReferrers']>): Promise<ReferrerRow[]> {
     return this.#index.listReferrers(...args);
   }

@@ -11,7 +11,7 @@ import { ExportWalk } from './export-walk.ts';
 import { FolderSink } from './folder-sink.ts';
 import { layoutAt } from './layout-folder.ts';
 import { TransferRefusal, printable } from './refusal.ts';
-import { claimTarget, enterBelow, requireUnserved } from './served-target.ts';
+import { claimTarget, enterBelow } from './served-target.ts';
 import { isOfContent } from './take-roots.ts';
 import type { Tally } from './tally.ts';
 import type { ByteSink } from './tar-writer.ts';
@@ -37,7 +37,6 @@ export async function exportLayouts(parts: ExportParts, order: ExportOrder, tall
     throw new TransferRefusal('archives are written as they are: use "--to - | gzip > file", or a .tar');
   if (target.endsWith('.tar'))
     return writeWhole(target, (write) => toArchive(parts, order, { tally, write }));
-  requireUnserved(target);
   const [only, second] = selections === 'all' ? [] : selections;
   if (only !== undefined && second === undefined) {
     const claimed = { folder: target, begin: claimTarget };

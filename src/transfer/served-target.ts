@@ -57,7 +57,7 @@ function makeFolder(folder: string, mode = 0o777): void {
  * Refuses to write layouts into a storage that a registry serves or an export fills: its uploads under way would be
  * taken for what a killed export left, and its index.json would be written by two. Throws `TransferRefusal`.
  */
-export function requireUnserved(target: string): void {
+function requireUnserved(target: string): void {
   for (const folder of foldersAround(target)) {
     const by = servedBy(folder);
     if (by === null) continue;

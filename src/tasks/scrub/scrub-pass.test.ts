@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, open, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
@@ -11,6 +11,7 @@ import { OCI_CONFIG } from '#oci/media-types';
 import { parseRepoName } from '#oci/repo-name';
 import type { RepoName } from '#oci/repo-name';
 import { LocalDriver } from '#storage';
+import { rot } from '../../../test/support/rot.ts';
 import { childOf, pushOf } from '../../../test/support/opened-keeper.ts';
 import { openRegistry } from '../../../test/faults/support/opened-registry.ts';
 import type { OpenedRegistry } from '../../../test/faults/support/opened-registry.ts';
@@ -91,14 +92,6 @@ async function pushUnlessFound(repo: RepoName): Promise<void> {
 
 const fileOf = (repo: RepoName, digest: Digest): string =>
   join(root, repo, 'blobs', digest.slice(0, digest.indexOf(':')), digestHex(digest));
-
-async function rot(file: string): Promise<void> {
-  const { atime, mtime } = await stat(file);
-  const handle = await open(file, 'r+');
-  await handle.write(Buffer.from('#'), 0, 1, 3);
-  await handle.utimes(atime, mtime);
-  await handle.close();
-}
 
 function partsOf(more: Partial<ScrubParts> = {}): ScrubParts {
   const { storage, index, keeper } = opened;

@@ -1,9 +1,10 @@
 /** What a server stored before its restart may have rotted since: no push relies on it unread. */
 import assert from 'node:assert/strict';
-import { mkdtemp, open, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { rot } from '../../support/rot.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startServer } from '../../support/server.ts';
 import type { RunningServer } from '../../support/server.ts';
@@ -18,18 +19,6 @@ after(() => rm(folder, { recursive: true }));
 
 const fileOf = (root: string, repo: string, { digest }: Content): string =>
   path.join(root, repo, 'blobs', ...digest.split(':'));
-
-/** Changes one bit, and neither size nor times. */
-async function rot(file: string): Promise<void> {
-  const { atime, mtime } = await stat(file);
-  const handle = await open(file, 'r+');
-  const byte = Buffer.alloc(1);
-  await handle.read(byte, 0, 1, 2);
-  byte[0] = (byte[0] ?? 0) ^ 1;
-  await handle.write(byte, 0, 1, 2);
-  await handle.utimes(atime, mtime);
-  await handle.close();
-}
 
 /** In two requests, as clients do. */
 async function push(server: RunningServer, repo: string, { digest, bytes }: Content): Promise<void> {

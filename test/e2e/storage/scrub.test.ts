@@ -1,20 +1,10 @@
 /** `zot scrub` and `extensions.scrub`: damage is found, named, never served, and mended. */
 import assert from 'node:assert/strict';
-import {
-  appendFile,
-  cp,
-  mkdtemp,
-  open,
-  readFile,
-  rename,
-  rm,
-  stat,
-  truncate,
-  writeFile,
-} from 'node:fs/promises';
+import { appendFile, cp, mkdtemp, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { rot } from '../../support/rot.ts';
 import { runZot } from '../../support/run-zot.ts';
 import { eventually } from '../../support/eventually.ts';
 import { startServer } from '../../support/server.ts';
@@ -45,18 +35,6 @@ async function scrub(target: string, exitCode = 0): Promise<Report> {
 
 const fileOf = (root: string, repo: string, { digest }: Pick<Content, 'digest'>): string =>
   path.join(root, repo, 'blobs', ...digest.split(':'));
-
-/** Changes one bit, and neither size nor times. */
-async function rot(file: string): Promise<void> {
-  const { atime, mtime } = await stat(file);
-  const handle = await open(file, 'r+');
-  const byte = Buffer.alloc(1);
-  await handle.read(byte, 0, 1, 2);
-  byte[0] = (byte[0] ?? 0) ^ 1;
-  await handle.write(byte, 0, 1, 2);
-  await handle.utimes(atime, mtime);
-  await handle.close();
-}
 
 async function pushBlob(server: RunningServer, repo: string, { digest, bytes }: Content): Promise<void> {
   const target = `${server.url}/v2/${repo}/blobs/uploads/?digest=${digest}`;

@@ -1,13 +1,14 @@
 /** A push that finds its content stored already: it relies on that only when this process has proven it. */
 import assert from 'node:assert/strict';
 import { constants } from 'node:fs';
-import { open, readFile, stat, utimes } from 'node:fs/promises';
+import { open, readFile, utimes } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { digestOf } from '#oci/digest';
 import type { Digest } from '#oci/digest';
 import { parseRepoName } from '#oci/repo-name';
 import type { RepoName } from '#oci/repo-name';
 import { eventually } from '../../support/eventually.ts';
+import { rot } from '../../support/rot.ts';
 import { nodeFileSystem } from '../../../src/storage/drivers/file-system.ts';
 import type { FileSystem } from '../../../src/storage/drivers/file-system.ts';
 import { SharedStore } from './shared-store.ts';
@@ -62,18 +63,7 @@ async function pushed(dedupe: boolean, ...repos: readonly RepoName[]): Promise<v
   for (const repo of repos) await store.push(repo, BYTES);
 }
 
-/** Changes one bit and leaves size and times alone, as a disk does that rots. */
-async function rot(repo: RepoName, digest: Digest = DIGEST): Promise<void> {
-  const path = store.fileOf(repo, digest);
-  const { atime, mtime } = await stat(path);
-  const handle = await open(path, 'r+');
-  try {
-    await handle.write(Buffer.from('?'), 0, 1, 7);
-    await handle.utimes(atime, mtime);
-  } finally {
-    await handle.close();
-  }
-}
+const rotAt = (repo: RepoName, digest: Digest = DIGEST): Promise<void> => rot(store.fileOf(repo, digest));
 
 async function assertSound(...repos: readonly RepoName[]): Promise<void> {
   const noDamage = async () => (await store.opened.index.listDamage({ after: null, limit: 1 })).length === 0;
@@ -92,7 +82,7 @@ describe('a push of a content whose stored copy has rotted', { timeout: 60_000 }
   for (const dedupe of [true, false]) {
     test(`elsewhere, with dedupe ${dedupe}`, async () => {
       await pushed(dedupe, A);
-      await rot(A);
+      await rotAt(A);
       await reopen(dedupe);
       await store.push(B, BYTES);
       await assertSound(B);
@@ -101,7 +91,7 @@ describe('a push of a content whose stored copy has rotted', { timeout: 60_000 }
 
     test(`in the same repository, with dedupe ${dedupe}`, async () => {
       await pushed(dedupe, A);
-      await rot(A);
+      await rotAt(A);
       await reopen(dedupe);
       await store.push(A, BYTES);
       await assertSound(A);
@@ -110,7 +100,7 @@ describe('a push of a content whose stored copy has rotted', { timeout: 60_000 }
 
   test('names the damage for all names of the file, and mends them all', async () => {
     await pushed(true, A, B);
-    await rot(A);
+    await rotAt(A);
     await reopen();
     await store.push(A, BYTES);
     await assertSound(A, B);
@@ -120,7 +110,7 @@ describe('a push of a content whose stored copy has rotted', { timeout: 60_000 }
 
   test('and of which another copy is sound', async () => {
     await pushed(false, A, B);
-    await rot(A);
+    await rotAt(A);
     await reopen();
     await store.push(C, BYTES);
     await assertSound(A, B, C);

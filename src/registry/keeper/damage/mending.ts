@@ -99,7 +99,11 @@ export class Mending {
     }
     for (let after = ''; ;) {
       const page = await index.listKnownRepositories({ after, limit: PAGE });
-      for (const name of page) if (await this.#mayMend(name, repo, digest)) yield name;
+      for (const name of page) {
+        // Those that have it as a blob were asked above: a copy that could not be used is not read again.
+        if ((await index.findBlob(name, digest)) === null && (await this.#mayMend(name, repo, digest)))
+          yield name;
+      }
       const last = page.at(-1);
       if (last === undefined) return;
       after = last;

@@ -7,6 +7,7 @@ import type { Tag } from '#oci/reference';
 import type { RepoName } from '#oci/repo-name';
 import { StorageError } from '#storage';
 import type { RepositoryStore } from '#storage';
+import { damagedManifest } from '../../damaged-content.ts';
 import type { TagDeskParts } from './tag-desk-parts.ts';
 import { isRemoval } from './tag-history.ts';
 
@@ -60,12 +61,7 @@ async function readWhole(store: RepositoryStore, digest: Digest): Promise<Buffer
     return await store.readManifest(digest, MANIFEST_SIZE_BYTES_MAX);
   } catch (cause) {
     if (!(cause instanceof StorageError && cause.fault === 'corrupt')) throw cause;
-    const message = `the stored bytes of ${digest} are damaged: pushing it again mends it`;
-    throw new RegistryError('MANIFEST_UNKNOWN', {
-      message,
-      detail: { reference: digest, digest, reason: 'damaged' },
-      cause,
-    });
+    throw damagedManifest({ kind: 'digest', digest }, digest, cause);
   }
 }
 
