@@ -9,6 +9,7 @@ import { parse } from 'yaml';
 import { runZot, zotJson } from '../../test/support/run-zot.ts';
 import { imageOf } from '../../test/e2e/support/content.ts';
 import { contentsOf, tagged, writeLayout } from '../../test/e2e/support/layout.ts';
+import { eventually } from '../../test/support/eventually.ts';
 import { startServer } from '../../test/support/server.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'zot-storage-examples-'));
@@ -32,6 +33,8 @@ const TESTS: Record<string, (config: Record<string, unknown>) => Promise<void>> 
   'retention.yaml': async (config) => {
     const server = await startServer({ config });
     try {
+      // The first round of collection would remove what the preview is to show.
+      await eventually(() => hasCollected(server.configFile), 20_000, 'the first collection has ended');
       const tags = [...Array.from({ length: 12 }, (_, at) => `main-${at}`), 'v1.2.3', 'v2.0.0-rc1'];
       const root = path.join(folder, 'zot', 'team/app');
       const images = tags.map((tag) => [tag, imageOf(tag)] as const);
@@ -147,6 +150,11 @@ async function pushManifest(url: string, repo: string, tag: string, seed: string
   const answer = await fetch(`${url}/v2/${repo}/manifests/${tag}`, put);
   if (answer.status !== 201) throw new Error(`${answer.status} ${await answer.text()}`);
   return digestOf(body);
+}
+
+async function hasCollected(configFile: string): Promise<boolean> {
+  const { jobs } = await zotJson<{ jobs: { name: string; last: unknown }[] }>('tasks', configFile);
+  return jobs.some(({ name, last }) => name === 'gc' && last !== null);
 }
 
 function digestOf(bytes: Buffer): string {
