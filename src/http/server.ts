@@ -13,11 +13,12 @@ import type { Logger } from '#lib/logger';
 import { RegistryError } from '#oci/errors';
 import { beginCourse, logRequest } from './access-log.ts';
 import { auditRequest } from './audit.ts';
-import { hasBody, isAwaitingContinue } from './body.ts';
+import { isAwaitingContinue } from './body.ts';
 import type { Services } from './context.ts';
 import { JSON_TYPE, sendJson } from './context.ts';
 import { answerPreflight, corsHeaders, methodsByUrl } from './cors.ts';
 import { delayRefusal } from './fail-delay.ts';
+import { lingerOnBody } from './linger.ts';
 import { namesSeveralHosts, refuseMalformed } from './malformed.ts';
 import { createNodeServer } from './node-server.ts';
 import { authorize, isOpenTo } from './pipeline.ts';
@@ -46,8 +47,6 @@ export interface ServerOptions {
 
 /** Names of 255 characters with their slashes written in three, and digests of sha512. */
 const PARAM_LENGTH_MAX = 1024;
-/** How long an answered request may go on sending the body that nobody reads. */
-const LINGER_MS = 3000;
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 
 export type HttpServer = FastifyInstance;
@@ -136,7 +135,7 @@ function addHooks(app: FastifyInstance, begin: Beginning, options: ServerOptions
   });
   app.addHook('onSend', (request, reply, payload, done) => {
     if (request.course.isClosed) noteEnd(options, request, reply);
-    else lingerOnBody(request);
+    else lingerOnBody(request.raw);
     done(null, payload);
   });
 }
@@ -148,18 +147,6 @@ async function limitRate(limits: RateLimiter, request: FastifyRequest, reply: Fa
   if (verdict === null) return;
   setRateHeaders(reply, verdict, clientAddress);
   if (!verdict.allowed) throw tooManyRequests(verdict);
-}
-
-/** A body that nobody reads is drained for a while, so that the client sees the answer, and then cut off. */
-function lingerOnBody(request: FastifyRequest): void {
-  const { raw } = request;
-  if (raw.complete || !hasBody(raw)) return;
-  const timer = setTimeout(() => raw.destroy(), LINGER_MS);
-  timer.unref();
-  raw.once('close', () => clearTimeout(timer));
-  raw.once('end', () => clearTimeout(timer));
-  raw.on('error', () => clearTimeout(timer));
-  raw.resume();
 }
 
 function addRoutes(app: FastifyInstance, options: ServerOptions): void {
